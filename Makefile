@@ -133,9 +133,10 @@ lint-deploy: ## the files of deploy/, by hadolint, helm, kubernetes-validate, ca
 bench-history: $(VENV)/.test ## the nightly proof and the pages with 13 months in the books (ARGS="--rows 1000000")
 	$(PY) -m bench.history $(ARGS)
 
-messages: $(VENV)/.run ## collect and compile what is to be translated (needs gettext)
+LANGUAGE_CODE ?= vi
+messages: $(VENV)/.run ## collect and compile what is to be translated (needs gettext; LANGUAGE_CODE=vi)
 	$(PY) manage.py labels > hontoni/labels.py
-	$(PY) manage.py makemessages -l vi --no-location --no-obsolete -i 'tests/*' -i 'var/*' -i .venv -i 'locale/*'
+	$(PY) manage.py makemessages -l $(LANGUAGE_CODE) --no-location --no-obsolete -i 'tests/*' -i 'var/*' -i .venv -i 'locale/*'
 	rm hontoni/labels.py
 	$(PY) manage.py compilemessages -v 0 -i .venv
 

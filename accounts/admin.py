@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts.keys import api_keys, personal_tokens
+from accounts.keys import api_keys, personal_tokens, stopping
 from accounts.legal import texts
 from accounts.models import (
     ApiKey,
@@ -39,6 +39,7 @@ from accounts.models import (
 )
 from accounts.people import terms
 from accounts.sign_in import proof
+from accounts.teams import events
 from hontoni.money import dollars
 from hontoni.read_only import ReadOnlyAdmin
 
@@ -165,10 +166,36 @@ class RecordAdmin(ReadOnlyAdmin):
 
 @admin.register(Membership)
 class MembershipAdmin(RecordAdmin):
-    list_display = ["account", "person", "role", "joined_at", "ended_at"]
-    list_filter = ["role", "ended_at"]
+    list_display = ["account", "person", "role", "joined_at", "stopped_at", "ended_at"]
+    list_filter = ["role", "stopped_at", "ended_at"]
     list_select_related = ["account", "person"]
     search_fields = ["account__name", "person__email"]
+    actions = ["stop", "start"]
+
+    @admin.action(description=_("Stop all keys of the member"), permissions=["switch"])
+    def stop(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        self._switch(request, queryset, stopped=True)
+
+    @admin.action(description=_("Start the keys of the member again"), permissions=["switch"])
+    def start(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        self._switch(request, queryset, stopped=False)
+
+    def has_switch_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.change_apikey")
+
+    def _switch(
+        self, request: HttpRequest, queryset: QuerySet[Membership], *, stopped: bool
+    ) -> None:
+        """As an owner does; the owner reads of it."""
+        assert isinstance(request.user, User)
+        changed = stopping.switch_members(
+            queryset.filter(ended_at=None), stopped=stopped, by=request.user, now=timezone.now()
+        )
+        deed = "member_stopped" if stopped else "member_started"
+        for each in changed:
+            events.record(each.account_id, None, deed, each.person.email, who="support")
+            self.log_change(request, each, "Stopped." if stopped else "Started.")
+        self.message_user(request, gettext("%(n)d members.") % {"n": len(changed)})
 
 
 @admin.register(Invitation)

@@ -40,6 +40,11 @@ class Membership(models.Model):
     lifetime_cap = models.BigIntegerField(null=True, blank=True)
     allowed_models = models.JSONField(default=list, blank=True)
     allowed_ips = models.JSONField(default=list, blank=True, help_text="CIDR ranges")
+    # Stopped by who manages members, until they start it again (keys/stopping.py).
+    stopped_at = models.DateTimeField(null=True, editable=False)
+    stopped_by = models.ForeignKey(
+        "accounts.User", on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
+    )
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
     ended_at = models.DateTimeField(null=True, editable=False)
     # What the team's own directory calls them (sign_on/scim).
@@ -60,6 +65,11 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person_id} in {self.account_id}: {self.role}"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether all keys of theirs are, those to come included."""
+        return self.stopped_at is not None
 
     @property
     def purse(self) -> str:

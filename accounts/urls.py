@@ -48,6 +48,7 @@ pages = [
     path("team/invitations/<int:pk>/revoke", team_views.take_back, name="team-take-back"),
     path("team/members/<int:pk>", team_views.member, name="team-member"),
     path("team/members/<int:pk>/remove", team_views.remove, name="team-remove"),
+    path("team/members/<int:pk>/switch", team_views.member_switch, name="team-member-switch"),
     path("team/leave", team_views.leave, name="team-leave"),
     path("team/transfer", team_views.transfer, name="team-transfer"),
     path("team/delete", team_views.delete, name="team-delete"),

@@ -188,12 +188,12 @@ def prove() -> dict[str, Any]:
     """Seconds of the proof of all rows, and of a night's."""
     from django.db import connection
 
-    from gateway.reconciliation import books, proven_months
+    from gateway.reconciliation import invariants, proven_months
 
     taken = {}
     for name, whole in (("whole", True), ("night", False)):
         began, before = time.perf_counter(), _read(connection)
-        proof = books.prove(whole=whole)
+        proof = invariants.prove(whole=whole)
         taken[name] = {
             "seconds": time.perf_counter() - began,
             "found": proof.found[:3],

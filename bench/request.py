@@ -110,11 +110,7 @@ class Bench:
         async def connect(client: Any, origin: Any) -> Any:
             made = http_client._Connection(client, origin, loop)
 
-            def answer(_: bytes) -> None:
-                for piece in self.reply:
-                    loop.call_soon(made.data_received, piece)
-
-            made.connection_made(Wire(answer))
+            made.connection_made(Wire(lambda _: self._answer(loop, made.data_received)))
             return made
 
         setattr(http_client.Client, "_connect", connect)  # noqa: B010
@@ -135,6 +131,11 @@ class Bench:
         self._remember(loop)
         for _ in range(WARM):
             await self._ask()
+
+    def _answer(self, loop: asyncio.AbstractEventLoop, heard: Callable[[bytes], None]) -> None:
+        """The vendor's, as soon as it is asked."""
+        for piece in self.reply:
+            loop.call_soon(heard, piece)
 
     async def _open(self) -> None:
         """What there is to do before the first request."""

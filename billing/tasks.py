@@ -66,11 +66,14 @@ def send_mail(mail_id: int) -> bool:
 
 @shared_task(expires=5)
 def send_due_deliveries(**_: Any) -> None:
-    """Take new notices to webhooks and other channels, and hand out what is due, one task each."""
+    """Take new notices to webhooks and other channels, and hand out what is due, one task each; so
+    is to look for a chat that sends its code, while a code waits."""
     now = timezone.now()
     deliveries.collect(now)
     for delivery_id in deliveries.due(now):
         send_delivery.delay(delivery_id)
+    if keeping.waits_for_a_chat(now):
+        link_chats.delay()
 
 
 @shared_task

@@ -28,11 +28,11 @@ from billing.staff.customer_admin import CustomerAdmin
 from billing.staff.models import Customer, CustomerNote
 from cockpit import announcement_admin as announcement_admin
 from cockpit import disputes as disputes
-from cockpit import looking
+from cockpit import impersonation
 from cockpit.finding import page
 from cockpit.sidebar import may_see
 from cockpit.watch import admin as watch  # noqa: F401  registers
-from gateway.dashboard.views.data import exported
+from gateway.dashboard.views.data_views import exported
 from gateway.usage.models import Refusal, UsageEvent
 from hontoni.money import dollars
 from hontoni.read_only import ReadOnly
@@ -187,7 +187,7 @@ class CustomerPage(CustomerAdmin):
     # -- What staff see, and take ----------------------------------------------------------------
 
     def get_urls(self) -> list[Any]:
-        end = self.admin_site.admin_view(looking.end)
+        end = self.admin_site.admin_view(impersonation.end)
         return [path("look/end", end, name="billing_customer_look_end"), *super().get_urls()]
 
     def has_look_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
@@ -209,7 +209,7 @@ class CustomerPage(CustomerAdmin):
     def live(self, request: HttpRequest, object_id: int) -> HttpResponse:
         customer = self._one(request, object_id)
         context = {**self.admin_site.each_context(request), "opts": self.model._meta}
-        return looking.live(
+        return impersonation.live(
             request,
             customer,
             context | {"title": gettext("Live: %(customer)s") % {"customer": customer}},
@@ -217,8 +217,8 @@ class CustomerPage(CustomerAdmin):
 
     @action(description=_("As the customer sees it"), url_path="look", permissions=["look"])
     def look(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        form = looking.LookForm(request.POST or None)
-        return self.ask(request, object_id, gettext("Look as customer"), form, looking.begin)
+        form = impersonation.LookForm(request.POST or None)
+        return self.ask(request, object_id, gettext("Look as customer"), form, impersonation.begin)
 
     @action(description=_("Own price"), url_path="own-price", permissions=["own_price"])
     def own_price(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -226,7 +226,7 @@ class CustomerPage(CustomerAdmin):
 
     @action(description=_("Export all data"), url_path="export", permissions=["export"])
     def export(self, request: HttpRequest, object_id: int) -> Any:
-        return exported(looking.exported(request, self._one(request, object_id)))
+        return exported(impersonation.exported(request, self._one(request, object_id)))
 
     def _one(self, request: HttpRequest, object_id: int) -> Customer:
         customer = self.get_object(request, str(object_id))

@@ -21,7 +21,7 @@ from cockpit.reports import (
     usd,
 )
 from gateway.reconciliation.vendors.comparison import Place
-from gateway.reconciliation.vendors.margins import Margin, folded, of_places
+from gateway.reconciliation.vendors.earnings import Margin, folded, of_places
 from gateway.usage.models import UsageHour
 from gateway.usage.request_ids import first_id
 

@@ -18,7 +18,7 @@ from accounts.models import ApiKey, Consent, LegalText, User
 from accounts.people import mailboxes
 from billing.invoices.models import BillingDetails, Invoice
 from billing.payments.models import Dispute, TopUp
-from gateway.archive.log import Log, Narrowing
+from gateway.archive.archived_log import Log, Narrowing
 from gateway.usage.models import UsageEvent, UsageHour
 from gateway.usage.request_ids import first_id
 from hontoni.errors import Unavailable

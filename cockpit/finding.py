@@ -29,7 +29,7 @@ from billing.subscriptions.models import PlanOrder
 from cockpit import payment_ids
 from cockpit.found import MOST, Found, patience
 from cockpit.sidebar import may_see
-from gateway.archive import receipts as archived
+from gateway.archive import archived_receipts as archived
 from gateway.batches.models import Batch
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id

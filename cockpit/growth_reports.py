@@ -17,7 +17,7 @@ from billing.subscriptions import card_bills
 from cockpit import daily, figures
 from cockpit.figures import Span
 from cockpit.reports import Cell, Report, number, percent, report, rows_of, usd
-from gateway.reconciliation.vendors.margins import margins
+from gateway.reconciliation.vendors.earnings import margins
 from gateway.usage.models import UsageHour
 from hontoni import months
 

@@ -69,7 +69,7 @@ def shown() -> Iterator[str]:
     """Every one of them that a page of the admin shows, in English. Who only serves needs none of
     what names them."""
     from billing.payments import disputes
-    from gateway.catalogue.prices.labels import LABELS, OF_FEATURES, SHORT
+    from gateway.catalogue.bucket_labels import LABELS, OF_FEATURES, SHORT
     from gateway.vendors.presets import PRESETS
 
     yield from _WORDS

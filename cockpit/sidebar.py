@@ -16,11 +16,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from accounts.models import User
-from cockpit import waiting
+from cockpit import offered, waiting
 
 
 class Item(NamedTuple):
-    """A table's list, or another `page` of it; `waiting` counts what on it waits for somebody."""
+    """A table's list, or another `page` of it; `waiting` counts what on it waits for somebody,
+    `offered` says whether this shop has it at all."""
 
     title: str
     icon: str
@@ -29,6 +30,7 @@ class Item(NamedTuple):
     waiting: Callable[[], int] | None = None
     page: str = "changelist"
     report: str = ""  # a page of figures in place of the list
+    offered: Callable[[], bool] | None = None
 
 
 GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
@@ -83,14 +85,21 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "payments.banktransfer",
                 "state__exact=quarantined",
                 waiting.bank_transfers,
+                offered=offered.bank_transfers,
             ),
-            Item(gettext_noop("Bank orders"), "qr_code", "payments.bankorder"),
+            Item(
+                gettext_noop("Bank orders"),
+                "qr_code",
+                "payments.bankorder",
+                offered=offered.bank_transfers,
+            ),
             Item(
                 gettext_noop("Bank refunds"),
                 "undo",
                 "payments.bankrefund",
                 "state__exact=requested",
                 waiting.bank_refunds,
+                offered=offered.bank_transfers,
             ),
             Item(
                 gettext_noop("Exchange rates"),
@@ -98,6 +107,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "payments.exchangerate",
                 "",
                 waiting.exchange_rates,
+                offered=offered.bank_transfers,
             ),
             Item(
                 gettext_noop("E-invoices"),
@@ -105,6 +115,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "payments.einvoice",
                 "",
                 waiting.e_invoices,
+                offered=offered.e_invoices,
             ),
             Item(gettext_noop("Tax rates"), "percent", "billing.taxrate"),
             Item(gettext_noop("Transfers"), "swap_horiz", "billing.transfer"),
@@ -249,12 +260,24 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     home = {"title": _("Home"), "icon": "home", "link": reverse("admin:index")}
     tables = {"title": _("All tables"), "icon": "table", "link": reverse("cockpit-tables")}
     found: list[dict[str, Any]] = [{"title": "", "items": [home]}]
+    answers: dict[Callable[[], bool], bool] = {}
     for title, items in GROUPS:
-        shown = [_shown(item) for item in items if may_see(user, item.model)]
+        shown = [_shown(item) for item in items if _is_open(user, item, answers)]
         if shown:
             found.append({"title": _(title), "separator": True, "items": shown})
     found[-1]["items"].append(tables)
     return found
+
+
+def _is_open(user: User, item: Item, answers: dict[Callable[[], bool], bool]) -> bool:
+    """Whether they may see it, and there is anything to see; what was asked is not asked again."""
+    if not may_see(user, item.model):
+        return False
+    if item.offered is None:
+        return True
+    if item.offered not in answers:
+        answers[item.offered] = item.offered()
+    return answers[item.offered]
 
 
 def may_see(user: User | AnonymousUser, model: str) -> bool:

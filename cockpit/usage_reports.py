@@ -13,7 +13,7 @@ from cockpit.books_reports import MOST, between
 from cockpit.figures import Span
 from cockpit.finding import page
 from cockpit.reports import Cell, Report, customer, number, report, rows_of, usd
-from gateway.metrics import stores
+from gateway.metrics import store_metrics
 from gateway.usage.models import DeadEvent
 from hontoni import health
 from hontoni.pages import at
@@ -172,7 +172,7 @@ def queue() -> tuple[int, datetime | None]:
     """Usage that is not in the books yet, and since when the oldest waits; nothing while Valkey
     is away, which the alarms say."""
     try:
-        length, oldest = stores.queue()
+        length, oldest = store_metrics.queue()
     except RedisError:
         return 0, None
     return length, None if oldest is None else datetime.fromtimestamp(oldest, UTC)

@@ -13,7 +13,7 @@ from unfold.admin import ModelAdmin
 
 from billing.staff.archived_lists import REQUESTS, ArchivedList
 from billing.staff.audited import audit_deed
-from gateway.archive import receipts
+from gateway.archive import archived_receipts
 from gateway.batches import admin as batches  # noqa: F401  registers
 from gateway.catalogue.models import BUCKETS, Model
 from gateway.pricing import admin as pricing  # noqa: F401  registers
@@ -115,7 +115,7 @@ class UsageAdmin(ArchivedList, ReadOnly, ModelAdmin):
         """Out of the archive, too."""
         found: UsageEvent | None = super().get_object(request, object_id, from_field)
         try:
-            return found or receipts.find(None, UUID(object_id))
+            return found or archived_receipts.find(None, UUID(object_id))
         except ValueError:
             return None
 

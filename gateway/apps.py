@@ -7,10 +7,11 @@ class GatewayConfig(AppConfig):
     def ready(self) -> None:
         from accounts.keys import restrictions
         from accounts.people import privacy
-        from accounts.sign_in import deletion
+        from accounts.sign_in import deletion, proof
         from billing.invoices import statements
         from gateway.batches import closing
         from gateway.catalogue import snapshot
+        from gateway.dashboard import clean_starts
         from gateway.dashboard.models import SavedView
         from gateway.state import records
         from gateway.stores import epochs as stores
@@ -26,6 +27,7 @@ class GatewayConfig(AppConfig):
         deletion.follow(lambda account, now: SavedView.forget(account))
         deletion.follow(keeping.forget_all)
         deletion.follow(closing.forget_all)
+        proof.follow(clean_starts.cleaned)
 
 
 class Books(AppConfig):

@@ -11,8 +11,8 @@ from gateway.archive import expiry
 from gateway.archive.dropping import MONTHLY
 from gateway.batches import closing
 from gateway.pricing import announcements, proposals
-from gateway.reconciliation import books, counters, proven_months
-from gateway.reconciliation.vendors import margin_alarms, rounds
+from gateway.reconciliation import counters, invariants, proven_months
+from gateway.reconciliation.vendors import daily_round, margin_alarms
 from gateway.usage import ledger_roots, refusals
 from hontoni import health, partitions
 
@@ -48,7 +48,7 @@ def say_alive(**_: Any) -> None:
 def reconcile(**_: Any) -> None:
     """Compare every total with what it is made of, and say loudly what differs."""
     now = timezone.now()
-    proof = books.prove(whole=now.weekday() == _SUNDAY)
+    proof = invariants.prove(whole=now.weekday() == _SUNDAY)
     health.note_reconcile(len(proof.found))
     for problem in proof.found:
         logger.critical("alarm books: %s", problem)
@@ -94,8 +94,8 @@ def forget_files(**_: Any) -> None:
 @shared_task(expires=3600)
 def compare_vendor_bills(**_: Any) -> None:
     """The vendors' reports of the last days, beside the books; and what the days have earned."""
-    rounds.daily()
-    margin_alarms.look(*rounds.span())
+    daily_round.daily()
+    margin_alarms.look(*daily_round.span())
 
 
 @shared_task(expires=600)

@@ -19,7 +19,7 @@ from channels.routing import URLRouter  # noqa: E402
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from gateway.mcp import door as mcp  # noqa: E402
-from gateway.metrics.door import Door  # noqa: E402
+from gateway.metrics.exposition import Door  # noqa: E402
 from gateway.plane import watching  # noqa: E402
 from gateway.plane.v1 import V1  # noqa: E402
 from gateway.urls import sockets  # noqa: E402

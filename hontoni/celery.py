@@ -1,14 +1,16 @@
 """The Celery app and the beat schedule."""
 
 import os
+import sys
 from typing import Any
 
 import click
 from celery import Celery, bootsteps, signals
 from celery.beat import EmbeddedService
 from celery.schedules import crontab
+from django.conf import settings
 
-from hontoni import broker
+from hontoni import broker, db
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
 
@@ -16,6 +18,9 @@ broker.install()
 app = Celery("hontoni")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Nobody else could use the connection, and to open one reads the whole schema.
+    app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
 app.conf.beat_schedule = {
     "watch-settlement": {"task": "gateway.tasks.watch_settlement", "schedule": 60.0},
     "say-alive": {"task": "gateway.tasks.say_alive", "schedule": 60.0},
@@ -65,7 +70,6 @@ app.conf.beat_schedule = {
     },
     "send-mails": {"task": "billing.tasks.send_due_mails", "schedule": 10.0},
     "send-deliveries": {"task": "billing.tasks.send_due_deliveries", "schedule": 5.0},
-    "link-chats": {"task": "billing.tasks.link_chats", "schedule": 5.0},
     "forget-deliveries": {"task": "billing.tasks.forget_deliveries", "schedule": 3600.0},
     "forget-deleted": {"task": "billing.tasks.forget_deleted", "schedule": 3600.0},
     "write-down-gifts": {"task": "billing.tasks.write_down_gifts", "schedule": 600.0},
@@ -99,6 +103,13 @@ def _refuse(**_: Any) -> None:
 
     if refused := [f"{error.id}: {error.msg}" for error in checks.deployment()]:
         raise SystemExit("\n".join(refused))
+
+
+@signals.task_postrun.connect
+def _give_back(sender: Any, **_: Any) -> None:
+    """What Celery leaves open is open for the next task only if it is sound."""
+    if not sender.request.is_eager:
+        db.give_back()
 
 
 @signals.worker_ready.connect

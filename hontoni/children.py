@@ -24,7 +24,7 @@ _CONTEXT = multiprocessing.get_context("fork" if FORKS else "spawn")
 # Not hontoni.asgi itself: it configures logging anew once uvicorn has configured its own.
 _LOADED = (
     *("hontoni.urls", "hontoni.edge", "hontoni.health", "hontoni.bodies", "hontoni.stopping"),
-    *("gateway.plane.v1", "gateway.metrics.door", "channels.auth", "channels.routing"),
+    *("gateway.plane.v1", "gateway.metrics.exposition", "channels.auth", "channels.routing"),
     *("uvicorn.main", "uvicorn.lifespan.on", "uvicorn.loops.uvloop", "uvloop"),
     *("hontoni.celery", "celery.apps.worker", "celery.beat"),
     *("celery.concurrency.thread", "celery.worker.consumer", "kombu.transport.redis"),
@@ -45,6 +45,8 @@ def preload() -> None:
     if not FORKS:
         return
     gc.disable()  # it would write to every page that is to be shared
+    # Its command line, with what it draws with: httpx does without where it is not installed.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     import django
 
     django.setup()

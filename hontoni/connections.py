@@ -130,6 +130,8 @@ class Conduct:
             return _too_large(bounds)
         if queued >= MOST_QUEUED:
             return BadRequest("Too many requests at once on one connection.")
+        if b"%00" in url:  # no database looks for one, and no name of ours has one
+            return BadRequest("There is a NUL in the address.")
         self.asked = True
         self.stage, self.since = BODY, self.lobby.now
         self._raw = self._body = self._marked = self._unread = 0

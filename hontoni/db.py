@@ -31,13 +31,14 @@ async def in_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
         try:
             return work(*args, **kwargs)
         finally:
-            _give_back()
+            give_back()
 
     context = contextvars.copy_context()
     return await asyncio.get_running_loop().run_in_executor(_threads(), context.run, run)
 
 
-def _give_back() -> None:
+def give_back() -> None:
+    """This thread's connections, but for a sound one to SQLite."""
     for connection in connections.all(initialized_only=True):
         sound = not (connection.errors_occurred or connection.in_atomic_block)
         if not (connection.vendor == "sqlite" and sound):

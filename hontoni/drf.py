@@ -6,12 +6,9 @@
 """
 
 import difflib
-import json
-import math
 import uuid
-from collections import Counter
 from collections.abc import Mapping
-from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
@@ -23,7 +20,7 @@ from rest_framework import exceptions, pagination, parsers, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hontoni import errors, logs
+from hontoni import errors, logs, strict_json
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -184,10 +181,7 @@ def _plain(request: HttpRequest, known: errors.ApiError) -> JsonResponse | None:
 
 
 class JSONParser(parsers.JSONParser):
-    """JSON in UTF-8, of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes, however it is sent.
-
-    A member that is there twice has two meanings, and only one of them would be checked: a 400.
-    """
+    """JSON in UTF-8, of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes, however it is sent."""
 
     def parse(self, stream: IO[Any], *_: Any, **__: Any) -> Any:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -195,44 +189,11 @@ class JSONParser(parsers.JSONParser):
         if len(body) > limit:
             raise errors.TooLarge(f"The body is larger than {limit} bytes.")
         try:
-            parsed = json.loads(
-                body,
-                parse_constant=_refuse,
-                parse_int=_whole,
-                parse_float=_finite,
-                object_pairs_hook=_once,
-            )
-            # Half a surrogate pair is legal in JSON, but can be neither stored nor sent back.
-            json.dumps(parsed, ensure_ascii=False).encode()
-            return parsed
-        except (ValueError, RecursionError) as error:
+            return strict_json.parse(body)
+        except strict_json.Twice as error:
+            raise errors.BadRequest(str(error), param=error.name) from None
+        except strict_json.Unreadable as error:
             raise exceptions.ParseError(f"The body is not valid JSON: {error}") from None
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _whole(digits: str) -> int:
-    """What every database and every client can keep."""
-    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
-        raise ValueError(f"{digits[:25]} is too large a number")
-    return int(digits)
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text[:25]} is too large a number")
-    return number
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        counted = Counter(name for name, _ in pairs)
-        twice = next(name for name, count in counted.items() if count > 1)
-        raise errors.BadRequest(f"{twice}: It is there twice.", param=twice)
-    return members
 
 
 class Strict(serializers.Serializer[Any]):

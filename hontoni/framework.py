@@ -72,7 +72,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "hontoni.pages.everywhere",
             ],
-            "builtins": ["hontoni.templatetags.icons"],
+            "builtins": ["hontoni.templatetags.icons", "accounts.pages.form_tags"],
             "libraries": {
                 "accounts": "accounts.pages.account_tags",
                 "announcements": "billing.pages.announcement_tags",

@@ -271,8 +271,8 @@ OPTIONS = (
         "PRICE_NOTICE_DAYS",
         "`30`",
         (
-            "how long before it binds a renewal a higher price of a plan or an add-on "
-            "is announced to who has it"
+            "how long before it binds a renewal a higher price of a plan or an add-on, or "
+            "requests past a window a higher surcharge, is announced to who has it"
         ),
     ),
     Option(

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from minio import Minio
-from minio.error import MinioException
-from urllib3.exceptions import HTTPError
-
-ERRORS = (OSError, MinioException, HTTPError)  # what a storage that is away raises
 _BLOCK = 1 << 20
+
+
+def errors() -> tuple[type[Exception], ...]:
+    """What a storage that is away raises."""
+    from minio.error import MinioException
+    from urllib3.exceptions import HTTPError
+
+    return OSError, MinioException, HTTPError
 
 
 class Store(Protocol):
@@ -70,6 +73,8 @@ class Bucket:
     """S3, or what speaks like it."""
 
     def __init__(self, url: SplitResult) -> None:
+        from minio import Minio  # 6 MB, where nothing is kept in a bucket
+
         host = (url.hostname or "") + (f":{url.port}" if url.port else "")
         region = parse_qs(url.query).get("region", ["us-east-1"])[0]
         self.bucket, _, prefix = url.path.strip("/").partition("/")

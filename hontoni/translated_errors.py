@@ -48,6 +48,10 @@ MESSAGES: dict[str, Promise] = {
     "key_ended": _("This key has ended: make a new one instead."),
     "key_limit_reached": _("Your plan allows no more active keys: revoke one, or upgrade."),
     "key_not_rotatable": _("This key has ended, or is rotated already."),
+    "member_stopped": _(
+        "An owner or admin of this team has stopped your keys, or one of them: until they start "
+        "it again you make no new ones."
+    ),
     "not_a_member": _("You are not, or no longer, a member of this team."),
     "no_payment_method": _("Save a card first."),
     "not_a_downgrade": _("Your plan has changed meanwhile. Look at it again."),

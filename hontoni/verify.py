@@ -21,6 +21,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -180,10 +181,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         document = _read(options.receipt)
-        origin = options.issuer or _origin(document)
+        issuer = options.issuer.rstrip("/") if options.issuer else None
+        origin = issuer or _origin(document)
         keys = _read(options.keys) if options.keys else _fetch(origin + KEYS)
-        findings = check(document, keys, _roots(document, options.roots, origin), options.issuer)
-    except (OSError, ValueError, RecursionError) as error:
+        findings = check(document, keys, _roots(document, options.roots, origin), issuer)
+    except (OSError, ValueError, HTTPException, *_ODD) as error:
         print(f"It cannot be checked: {error}", file=sys.stderr)  # noqa: T201
         return 2
     for finding in findings:
@@ -193,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _roots(document: Any, file: str | None, origin: str) -> Any:
-    proof = document.get("proof")
+    proof = document.get("proof") if isinstance(document, dict) else None
     if file or not proof:
         return _read(file) if file else None
     return _fetch(f"{origin}{ROOTS}?id={int(proof['root_id'])}")

@@ -48,14 +48,8 @@ _REFUSALS = {
 # -- On every response ---------------------------------------------------------------------------
 
 
-def rate_limit_headers(state: State | None, limits: Limits | None) -> list[Header]:
-    """The headers of one response, as ASGI takes them."""
-    split = (line.partition(b": ") for line in rate_limit_lines(state, limits).split(b"\r\n")[:-1])
-    return [(name, value) for name, _, value in split]
-
-
 def rate_limit_lines(state: State | None, limits: Limits | None) -> bytes:
-    """The same as they are written, each header with its CRLF.
+    """The headers of one response as they are written, each with its CRLF.
 
     No limits: nobody is known. No state: Redis did not answer, so nothing is left to promise.
     """

@@ -72,12 +72,14 @@ class Ask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What extend() granted on top of the hold the caller had, and what that makes. "cold" and
-    "unseeded": nothing, and the account or the purse has to be made anew first."""
+    """What extend() granted on top of the hold the caller had, and what that makes. `capped`: if
+    a cap leaves less than is `available` to the account, whose. "cold" and "unseeded": nothing,
+    and the account or the purse has to be made anew first."""
 
     granted: int
     hold: int
     available: int
+    capped: Literal["", "purse", "member"] = ""
     status: Status = "ok"
 
 
@@ -112,6 +114,7 @@ EARMARK_MS = 600_000
 _PURCHASES = "purchases"  # the subject of reservations, which count in no window
 _BATCHES = "batches"  # the subject of what is set aside for them, likewise
 _RESERVATION: dict[bytes, Reservation] = {name.encode(): name for name in get_args(Reservation)}
+_CAPPED: tuple[Literal["", "purse", "member"], ...] = ("", "purse", "member")
 _NOT_EXTENDED: dict[bytes, Status] = {b"cold": "cold", b"unseeded": "unseeded"}
 _ADMISSION = Struct(">17q??")  # as admit.lua unpacks it
 _MEMBER = Struct(">3q")  # likewise
@@ -174,13 +177,17 @@ def _keys(ask: Ask) -> tuple[str, ...]:
     return account, subject, log, running, keys.request(ask.account, ask.request_id), purse
 
 
-async def settle(ask: Ask, *, cost: int, event: str | bytes, giveback: bool = False) -> State:
+async def settle(
+    ask: Ask, *, cost: int, event: str | bytes, giveback: bool = False, failed: bool = False
+) -> State:
     """End a request: free its lease and hold, charge `cost`, append `event`. Twice is once.
 
     `event` may be empty only if the cost is 0. `giveback`: generation was never reached, so no
     window counts it. "unknown": Redis lost the request while it ran; it is charged all the same.
     """
-    reply = await scripts.run(scripts.SETTLE, *_settlement(ask, cost, event, giveback))
+    reply = await scripts.run(
+        scripts.SETTLE, *_settlement(ask, cost, event, giveback, failed=failed)
+    )
     return state(reply, ask.limits, ask.caps)
 
 
@@ -202,7 +209,10 @@ async def extend(ask: Ask, *, hold: int, step: int, stretch: bool = False) -> Ex
         names = (*names, keys.spend(ask.account, theirs))
         args = (*args, *most, ask.request_id)
     reply = await scripts.run(scripts.EXTEND, names, args)
-    return Extension(*reply) if len(reply) == 3 else Extension(0, hold, 0, _NOT_EXTENDED[reply[0]])
+    if len(reply) == 1:
+        return Extension(0, hold, 0, status=_NOT_EXTENDED[reply[0]])
+    granted, held, available, capped = reply
+    return Extension(granted, held, available, _CAPPED[capped])
 
 
 async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
@@ -349,7 +359,12 @@ def _closing(request_id: str, account: int, subject: str, purse: str = "") -> As
 
 
 def _settlement(
-    ask: Ask, cost: int, event: str | bytes, giveback: bool = False, reaping: bool = False
+    ask: Ask,
+    cost: int,
+    event: str | bytes,
+    giveback: bool = False,
+    reaping: bool = False,
+    failed: bool = False,
 ) -> tuple[tuple[str, ...], tuple[redis.Argument, ...]]:
     """KEYS and ARGV of settle.lua."""
     names = (*_keys(ask), keys.usage(keys.shard(ask.account)))
@@ -360,7 +375,7 @@ def _settlement(
     args: tuple[redis.Argument, ...] = (ask.request_id, ask.account, cost, event, how)
     if ask.guard is not None:
         guarding = ask.guard.keys(keys.tag(keys.shard(ask.account)))
-        names, args = (*names, *guarding), (*args, len(guarding))
+        names, args = (*names, *guarding), (*args, len(guarding) + failed)
     if ask.overflow is not None:
         names = (*names, keys.overflow(ask.account, ask.overflow.purse))
         args = (*args, *((0,) if ask.guard is None else ()), 1)

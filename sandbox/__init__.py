@@ -1,4 +1,4 @@
-"""The sandbox: the vendors and Stripe, played as strictly as they are.
+"""The sandbox: the vendors, Stripe, SePay and payOS, played as strictly as they are.
 
 It stands alone and imports nothing of the product, so it can be used to test anything that
 speaks to these APIs. See its README.md.

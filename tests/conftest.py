@@ -20,6 +20,9 @@ def pytest_configure(config: pytest.Config) -> None:
     slow = [hypothesis.HealthCheck.too_slow]
     hypothesis.settings.register_profile("steady", deadline=None, suppress_health_check=slow)
     hypothesis.settings.load_profile("steady")
+    from tests import database
+
+    database.seed_quickly()
     for name in ("tests.world", "tests.vendors", "tests.gateway_server", "tests.tally"):
         config.pluginmanager.import_plugin(name)
     # Its migrations take a minute, the tables themselves a moment.
@@ -119,7 +122,7 @@ def django_db_setup(django_db_setup: None) -> None:
     from tests import database
 
     database.empty_quickly()
-    database.seed_quickly()
+    database.prove_quickly()
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ from gateway.catalogue.features.models import Feature, Kind
 from gateway.metering import calibration
 from gateway.plane import admission, callers, stores
 from gateway.plane.batches.runner import Runner
-from gateway.reconciliation.books import problems
+from gateway.reconciliation.invariants import problems
 from gateway.stores.spool import Spool
 from gateway.usage import refusals, settlement, vendor_days
 from gateway.usage.models import UsageEvent

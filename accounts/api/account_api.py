@@ -80,11 +80,12 @@ class Register(_Door):
         description="Who opens one agrees to the [terms](/terms) and to the [privacy policy]"
         "(/privacy) that hold at this moment; the answer's `Link` header names them.",
         request=Registration,
-        responses={201: SessionSerializer, **problems(400, 409, 429, 503)},
+        responses={201: SessionSerializer, **problems(400, 403, 409, 429, 503)},
         examples=[OpenApiExample("You", {**_ACCOUNT, "name": "You"}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
         body = valid(Registration, request.data)
+        entering.check_address(body["email"])
         user = opening.open_account(request._request, **body, through="api")
         answer = _answer(tokens.issue(user), status.HTTP_201_CREATED)
         answer["Link"] = ", ".join(_agreed())
@@ -287,7 +288,7 @@ class Keys(
     )
     def destroy(self, request: Request, **_: Any) -> Response:
         takes_nothing(request)
-        api_keys.revoke(self.get_object())
+        acting.at_door(request).revoke(self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(

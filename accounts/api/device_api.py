@@ -3,6 +3,7 @@ OAuth's; where all of it is stands in its metadata (RFC 8414)."""
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 
 from django.conf import settings
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.keys import personal_tokens, scopes
 from accounts.models import User
-from accounts.sign_in import callers, device_codes
+from accounts.sign_in import callers, device_codes, tokens
 from accounts.sign_in.device_codes import Given, Refused
 from accounts.teams import acting
 from hontoni import errors
@@ -103,12 +104,14 @@ def _known(request: HttpRequest) -> None:
 def _still(given: Given) -> tuple[User, User, Given]:
     """The account and the person, if they still belong together, with what the role may by now.
     Raises Refused."""
-    person = User.objects.filter(pk=given.person, is_active=True).first()
+    person = User.objects.filter(pk=given.person).first()
+    if person is not None and not tokens.alive(person, given.credentials):
+        person = None  # their session has ended since
     work = person and acting.choose(person, given.account)
     may = tuple(each for each in given.scopes if work and work.may(each))
     if not (person and work and may):
         raise Refused("access_denied", "Who allowed it may not do so any more.")
-    return work.account, person, Given(person.pk, work.account.pk, may)
+    return work.account, person, replace(given, scopes=may)
 
 
 @_oauth

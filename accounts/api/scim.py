@@ -5,15 +5,15 @@ As some directories do, `active` may come as text, and attributes nobody here ke
 all.
 """
 
-import json
 import re
-from typing import Any
+from typing import IO, Any
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db.models import Q, QuerySet
 from django.http import Http404
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import APIException
-from rest_framework.parsers import JSONParser
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -22,7 +22,8 @@ from rest_framework.views import APIView
 
 from accounts.models import SignOn, User
 from accounts.sign_on import directory
-from hontoni import errors
+from hontoni import errors, strict_json
+from hontoni.drf import JSONParser
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -37,7 +38,17 @@ _FILTER = re.compile(
 )
 
 
-class Parser(JSONParser):
+class Plain(JSONParser):
+    """As /api reads JSON, and without a NUL, which Postgres keeps in no text."""
+
+    def parse(self, stream: IO[Any], *_: Any, **__: Any) -> Any:
+        parsed = super().parse(stream)
+        if strict_json.has_nul(parsed):
+            raise ParseError("There is a NUL in a text.")
+        return parsed
+
+
+class Parser(Plain):
     media_type = "application/scim+json"
 
 
@@ -68,7 +79,7 @@ class Wrong(Exception):
 class Door(APIView):
     authentication_classes = (Directory,)
     permission_classes = (IsAuthenticated,)
-    parser_classes = (Parser, JSONParser)
+    parser_classes = (Parser, Plain)
     renderer_classes = (Renderer, JSONRenderer)
     schema = None
 
@@ -124,6 +135,21 @@ def truth(value: Any) -> bool:
     raise Wrong(400, "active is true or false.", "invalidValue")
 
 
+def label(value: Any, name: str) -> str:
+    """A text that may be left out."""
+    return text(value, name) if value else ""
+
+
+def address(value: Any) -> str:
+    """A userName: an address of mail."""
+    found = text(value, "userName")
+    try:
+        validate_email(found)
+    except ValidationError:
+        raise Wrong(400, "userName is an e-mail address.", "invalidValue") from None
+    return found
+
+
 def text(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > 254 or "\0" in value:
         raise Wrong(400, f"{name} is a text.", "invalidValue")
@@ -140,13 +166,14 @@ def filtered(query: str, columns: dict[str, str]) -> Q:
             raise Wrong(400, "Only eq and and are understood.", "invalidFilter")
         name = match[1].lower().removeprefix(f"{USER.lower()}:").removeprefix(f"{GROUP.lower()}:")
         column = columns.get(name)
-        value = json.loads(match[2] if match[2][0] == '"' else match[2].lower())
+        value = _literal(match[2])
         if column is None:
             raise Wrong(400, f"Nothing is found by {match[1]}.", "invalidFilter")
         if column == "active":
             found &= Q(ended_at__isnull=truth(value))
         elif column == "pk":
-            found &= Q(pk=int(value)) if str(value).isdecimal() else Q(pk=0)
+            known = str(value).isdecimal() and len(str(value)) < 19
+            found &= Q(pk=int(value)) if known else Q(pk=0)
         else:
             found &= Q(**{column: str(value)})
         at = match.end()
@@ -156,6 +183,17 @@ def filtered(query: str, columns: dict[str, str]) -> Q:
                 raise Wrong(400, "Only eq and and are understood.", "invalidFilter")
             at = joined.end()
     return found
+
+
+def _literal(text: str) -> Any:
+    """A value of a filter, as JSON has it. Raises Wrong."""
+    try:
+        value = strict_json.parse(text if text[0] == '"' else text.lower())
+    except strict_json.Unreadable as error:
+        raise Wrong(400, f"{text[:60]}: {error}", "invalidFilter") from None
+    if strict_json.has_nul(value):
+        raise Wrong(400, "There is a NUL in a text.", "invalidFilter")
+    return value
 
 
 def page(request: Request, rows: QuerySet[Any], shown: Any) -> Response:

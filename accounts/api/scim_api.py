@@ -14,8 +14,10 @@ from accounts.api.scim import (
     USER,
     Door,
     Wrong,
+    address,
     body_of,
     filtered,
+    label,
     lowered,
     operations,
     page,
@@ -65,13 +67,13 @@ def user(place: Membership) -> dict[str, Any]:
 
 def _name(body: dict[str, Any]) -> str:
     if isinstance(body.get("displayname"), str) and body["displayname"]:
-        return str(body["displayname"])
+        return str(body["displayname"]).replace("\0", "")
     name = body.get("name")
     parts = lowered(name) if isinstance(name, dict) else {}
     whole = parts.get("formatted") or " ".join(
         str(parts[each]) for each in ("givenname", "familyname") if parts.get(each)
     )
-    return str(whole)
+    return str(whole).replace("\0", "")
 
 
 class Users(Door):
@@ -85,9 +87,9 @@ class Users(Door):
         body = lowered(body_of(request))
         made = directory.provision(
             self.sign_on,
-            text(body.get("username"), "userName"),
+            address(body.get("username")),
             name=_name(body),
-            external_id=str(body.get("externalid") or ""),
+            external_id=label(body.get("externalid"), "externalId"),
             active=truth(body.get("active", True)),
         )
         answer = Response(user(made), status=201)
@@ -136,9 +138,9 @@ class OneUser(Door):
 
     def _apply(self, place: Membership, body: dict[str, Any]) -> None:
         if "externalid" in body:
-            directory.identify(place, str(body["externalid"] or ""))
+            directory.identify(place, label(body["externalid"], "externalId"))
         if "username" in body:
-            directory.rename(self.sign_on, place, text(body["username"], "userName"))
+            directory.rename(self.sign_on, place, address(body["username"]))
         if "active" in body:
             directory.set_active(place, truth(body["active"]))
 
@@ -152,7 +154,7 @@ def _plain(value: Any) -> Any:
 
 # -- Groups --------------------------------------------------------------------------------------
 
-_GROUP_COLUMNS = {"displayname": "name", "externalid": "external_id", "id": "pk"}
+_GROUP_COLUMNS = {"displayname": "name__iexact", "externalid": "external_id", "id": "pk"}
 
 
 def group(found: DirectoryGroup) -> dict[str, Any]:
@@ -197,7 +199,9 @@ class Groups(_GroupDoor):
         body = lowered(body_of(request))
         members = self.members(body.get("members") or [])
         name = text(body.get("displayname"), "displayName")
-        made = directory.make_group(self.sign_on, name, str(body.get("externalid") or ""))
+        made = directory.make_group(
+            self.sign_on, name, label(body.get("externalid"), "externalId")
+        )
         directory.set_members(made, members)
         return Response(group(directory.groups(self.sign_on).get(pk=made.pk)), status=201)
 
@@ -229,7 +233,9 @@ class OneGroup(_GroupDoor):
         if path.lower() != "members":
             if op == "remove":
                 raise Wrong(400, f"{path or 'Everything'} cannot be removed.", "mutability")
-            self._apply(found, {path.lower(): value} if path else lowered(value or {}))
+            if not path and not isinstance(value, dict):
+                raise Wrong(400, "There is no value.", "invalidValue")
+            self._apply(found, {path.lower(): value} if path else lowered(value))
             return
         present = {each.pk: each for each in found.members.all()}
         named = {} if value is None else {each.pk: each for each in self.members(value)}
@@ -253,7 +259,7 @@ class OneGroup(_GroupDoor):
                 raise Wrong(409, "This group is there already.", "uniqueness")
             found.save(update_fields=["name"])
         if "externalid" in body:
-            found.external_id = str(body["externalid"] or "")[:200]
+            found.external_id = label(body["externalid"], "externalId")[:200]
             found.save(update_fields=["external_id"])
         if "members" in body:
             directory.set_members(found, self.members(body["members"]))

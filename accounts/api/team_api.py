@@ -3,6 +3,7 @@ acts in it as what they are there."""
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
@@ -192,7 +193,8 @@ class Member(APIView):
         operation_id="change_member",
         summary="Change a member's role or limits",
         description="It holds from the next request on. null and an empty list allow everything. "
-        "Whose new role makes no keys loses those there are.",
+        "Whose new role makes no keys loses those there are. `stopped` is the kill switch: every "
+        "key of theirs is refused, and they make no other, until it is false again.",
         request=MemberSerializer(partial=True),
         responses={200: MemberSerializer, **_FAILS},
         examples=[
@@ -206,8 +208,13 @@ class Member(APIView):
         body = MemberSerializer(data=request.data, partial=True)
         body.is_valid(raise_exception=True)
         found = self._found(work, member)
-        fields = dict(body.validated_data)
-        memberships.change(place_of(work), found, ip=callers.address(request), **fields)
+        fields, ip = dict(body.validated_data), callers.address(request)
+        stopped = fields.pop("stopped", None)
+        with transaction.atomic():
+            if fields or stopped is None:
+                memberships.change(place_of(work), found, ip=ip, **fields)
+            if stopped is not None:
+                memberships.switch(place_of(work), found, stopped=stopped, ip=ip)
         return Response(MemberSerializer(found).data)
 
     @extend_schema(

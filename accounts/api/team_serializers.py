@@ -66,13 +66,18 @@ class MemberSerializer(Places, Strict, serializers.ModelSerializer[Membership]):
     )
     monthly_spend_cap = CapField(source="monthly_cap", help_text="In a UTC month.")
     lifetime_spend_cap = CapField(source="lifetime_cap", help_text="In all.")
+    stopped = serializers.BooleanField(
+        required=False,
+        help_text="The kill switch: their keys are refused, and they make no new ones. false "
+        "starts every key of theirs that somebody else stopped.",
+    )
 
     class Meta:
         model = Membership
         fields = [
             *("id", "email", "name", "role", "joined_at", "provisioned"),
             *("daily_spend_cap", "monthly_spend_cap", "lifetime_spend_cap"),
-            *("allowed_models", "allowed_ips"),
+            *("allowed_models", "allowed_ips", "stopped"),
         ]
         read_only_fields = ["id", "joined_at", "provisioned"]
 

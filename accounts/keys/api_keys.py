@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts.keys import shape
+from accounts.keys import shape, stopping
 from accounts.keys.restrictions import FIELDS, Restrictions, check
 from accounts.models import ApiKey, Membership, User
 from accounts.people import terms
@@ -65,17 +65,24 @@ def refusal(key: ApiKey, now: datetime) -> errors.ApiError | None:
     ):
         return errors.Unauthenticated("The member whose API key this is has left the team.")
     if key.stopped_at is not None:
-        return errors.Forbidden(
-            f"This API key was stopped on {key.stopped_at:%Y-%m-%d at %H:%M:%S} UTC by its owner. "
-            "It works again once they start it; waiting alone does not help.",
-            code="key_stopped",
-            headers={"x-should-retry": "false"},
-        )
+        return _stopped("This API key was", "its owner", key.stopped_at)
+    if key.member is not None and key.member.stopped_at is not None:
+        whose = "All keys of the member whose API key this is were"
+        return _stopped(whose, "an owner or admin of the team", key.member.stopped_at)
     if key.user.frozen_at is not None:
         return errors.Forbidden(
             f"This account is frozen: {key.user.frozen_reason}", code="account_frozen"
         )
     return None
+
+
+def _stopped(what: str, by: str, at: datetime) -> errors.Forbidden:
+    return errors.Forbidden(
+        f"{what} stopped on {at:%Y-%m-%d at %H:%M:%S} UTC by {by}. "
+        "It works again once they start it; waiting alone does not help.",
+        code="key_stopped",
+        headers={"x-should-retry": "false"},
+    )
 
 
 def mint(
@@ -87,13 +94,18 @@ def mint(
     member: Membership | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key, and the key in clear. `made_from` is the IP address of who asked, `member` whose
-    it is in a team. Raises Forbidden at the account's cap, and BadRequest as
-    `restrictions.check`."""
+    it is in a team. Raises Forbidden at the account's cap and as `stopping.check_new`, and
+    BadRequest as `restrictions.check`."""
     check(restrictions)
     with transaction.atomic():
         locked = _lock(user.pk)
-        if member is not None and not Membership.objects.filter(pk=member.pk, ended_at=None):
-            raise errors.Forbidden("You are no longer a member of this team.", code="not_a_member")
+        if member is not None:
+            member = Membership.objects.filter(pk=member.pk, ended_at=None).first()
+            if member is None:
+                raise errors.Forbidden(
+                    "You are no longer a member of this team.", code="not_a_member"
+                )
+        stopping.check_new(member)
         slot = _free_slot(locked, timezone.now())
         shared = restrictions.stored() | {"member": member}
         return _store(locked, name, slot, expires_at, made_from=made_from, **shared)

@@ -136,10 +136,18 @@ def normalised(networks: Iterable[str]) -> list[str]:
             raise ValueError(
                 f"{text.strip()[:50]} is neither an IP address nor a range such as 203.0.113.0/24."
             ) from None
-        found[str(network)] = None
+        found[str(_unmapped(network))] = None
     if len(found) > MOST_NETWORKS:
         raise ValueError(f"At most {MOST_NETWORKS} addresses or ranges.")
     return list(found)
+
+
+def _unmapped(network: Network) -> Network:
+    """A v4 address written as v6 (::ffff:203.0.113.5) is that v4 address: as it is compared."""
+    if network.version == 4 or network.prefixlen < 96:
+        return network
+    mapped = network.network_address.ipv4_mapped
+    return network if mapped is None else ipaddress.ip_network((mapped, network.prefixlen - 96))
 
 
 def contains(networks: Iterable[Network], address: str) -> bool:

@@ -1,5 +1,8 @@
-"""A key in clear, seen where it should not be: its end."""
+"""A key in clear, seen where it should not be: its end. So it is of a personal access token, and
+of the token of a team's directory, which has no checksum.
+"""
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,13 +11,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.keys import api_keys, personal_tokens, shape
-from accounts.models import ApiKey, PersonalToken
+from accounts.models import ApiKey, PersonalToken, SignOn
 
 _PREFIXES = (api_keys.PREFIX, personal_tokens.PREFIX)
 _SECRET = re.compile(
     rf"(?:{'|'.join(_PREFIXES)})[0-9A-Za-z]{{{shape.LENGTH}}}(?![0-9A-Za-z])", re.ASCII
 )
-Secret = ApiKey | PersonalToken
+DIRECTORYS = "scim-gw-"  # how the tokens of directories begin
+_DIRECTORYS = re.compile(rf"{DIRECTORYS}[0-9A-Za-z_-]{{43}}(?![0-9A-Za-z_-])", re.ASCII)
+Secret = ApiKey | PersonalToken | SignOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,8 @@ def follow(follower: Callable[[Secret, Report], None]) -> None:
 def found_in(text: str) -> list[str]:
     """The keys and tokens of ours in a text, by their shape and checksum, each once."""
     found = dict.fromkeys(match[0] for match in _SECRET.finditer(text))
-    return [raw for raw in found if any(shape.well_formed(raw, each) for each in _PREFIXES)]
+    ours = [raw for raw in found if any(shape.well_formed(raw, each) for each in _PREFIXES)]
+    return [*ours, *dict.fromkeys(_DIRECTORYS.findall(text))]
 
 
 @transaction.atomic
@@ -46,7 +52,7 @@ def end(raw: str, report: Report) -> bool:
     found = _find(raw)
     if found is None:
         return False
-    if found.status(timezone.now()) == "active" and _revoke(found):
+    if _is_active(found) and _revoke(found):
         for follower in _followers:
             follower(found, report)
     return True
@@ -55,12 +61,21 @@ def end(raw: str, report: Report) -> bool:
 def _find(raw: str) -> Secret | None:
     if api_keys.well_formed(raw):
         return api_keys.find(api_keys.digest(raw))
+    if raw.startswith(DIRECTORYS):
+        return SignOn.objects.filter(scim_digest=hashlib.sha256(raw.encode()).digest()).first()
     return personal_tokens.find(raw)
+
+
+def _is_active(found: Secret) -> bool:
+    return isinstance(found, SignOn) or found.status(timezone.now()) == "active"
 
 
 def _revoke(found: Secret) -> bool:
     if isinstance(found, ApiKey):
         return api_keys.revoke(found)
+    if isinstance(found, SignOn):
+        live = SignOn.objects.filter(pk=found.pk, scim_digest=found.scim_digest)
+        return bool(live.update(scim_digest=None))
     return personal_tokens.revoke(found)
 
 

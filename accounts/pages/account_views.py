@@ -217,7 +217,7 @@ def switch_all(request: HttpRequest) -> HttpResponse:
     """The same of all keys one sees: an account's, or one's own in a team."""
     stopped = "stop" in request.POST
     mine = _visible(request).filter(revoked_at=None)
-    _tell_switched(request, stopped, at_work(request).switch(mine, stopped=stopped))
+    _tell_switched(request, stopped, at_work(request).switch_all(mine, stopped=stopped))
     return redirect("keys")
 
 
@@ -235,6 +235,6 @@ def _tell_switched(request: HttpRequest, stopped: bool, changed: int) -> None:
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """End a key for good. Twice is once."""
     found = _own_key(request, pk)
-    api_keys.revoke(found)
+    at_work(request).revoke(found)
     messages.success(request, _("%(name)s is revoked.") % {"name": found.name})
     return redirect("keys")

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from accounts.keys import scopes
 from accounts.pages.visitors import at_work, reauthenticated
-from accounts.sign_in import callers, device_codes
+from accounts.sign_in import callers, device_codes, tokens
 from accounts.sign_in.device_codes import Given, Pending
 from accounts.teams import events
 from accounts.teams.acting import Acting
@@ -79,7 +79,10 @@ def _decided(
     request: HttpRequest, work: Acting, pending: Pending, may: tuple[str, ...]
 ) -> HttpResponse:
     allows = request.POST["deed"] == "allow" and bool(may)
-    given = Given(work.person.pk, work.account.pk, may) if allows else None
+    given = None
+    if allows:
+        session = tokens.credentials(work.person)
+        given = Given(work.person.pk, work.account.pk, may, session)
     if not device_codes.decide(pending, given):
         messages.warning(request, _("That was decided already."))
     elif given is None:

@@ -20,7 +20,7 @@ from accounts.pages.visitors import at_work, reauthenticated
 from accounts.sign_in import callers
 from accounts.sign_on import directory, domains, entering, provider, setting_up
 from accounts.teams import acting
-from hontoni import errors, origins
+from hontoni import digits, errors, origins
 from hontoni.translated_errors import translated
 
 _ATTEMPT = "sign_on"
@@ -112,7 +112,7 @@ def domain(request: HttpRequest) -> HttpResponse:
         else:
             pk = request.POST.get("domain", "")
             found = get_object_or_404(
-                TeamDomain, pk=int(pk) if pk.isdecimal() else 0, account=mine.account_id
+                TeamDomain, pk=digits.whole(pk) or 0, account=mine.account_id
             )
             _do(request, mine, found, deed, ip)
     except errors.ApiError as error:

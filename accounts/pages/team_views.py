@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.keys import stopping
 from accounts.models import ApiKey, Invitation, Membership, TeamEvent, User
 from accounts.pages.account_forms import PrivacyForm
 from accounts.pages.team_forms import (
@@ -252,6 +253,7 @@ def member(request: HttpRequest, pk: int) -> HttpResponse:
         "keys": theirs,
         "now": timezone.now(),
         "changeable": _may_change(mine, found),
+        "held": found.stopped_at is not None or stopping.holding(found) is not None,
     }
     return render(request, "accounts/team_member.html", context)
 
@@ -262,6 +264,20 @@ def _may_change(mine: Membership, found: Membership) -> bool:
     except errors.Forbidden:
         return False
     return True
+
+
+@login_required
+@require_POST
+@_told
+def member_switch(request: HttpRequest, pk: int) -> HttpResponse:
+    """Stop all keys of a member, those to come included; or start them again."""
+    found, stopped = _member(request, pk), "stop" in request.POST
+    memberships.switch(_mine(request), found, stopped=stopped, ip=callers.address(request))
+    if stopped:
+        messages.success(request, _("Stopped. What has begun ends well; nothing else does."))
+    else:
+        messages.success(request, _("Started. It holds from the next request on."))
+    return redirect("team-member", pk=pk)
 
 
 @login_required

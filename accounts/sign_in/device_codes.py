@@ -59,11 +59,13 @@ class Codes:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Who allowed it, for which account, from what is asked for what their role may."""
+    """Who allowed it, for which account, from what is asked for what their role may; and in what
+    session: it ends with all others of theirs."""
 
     person: int
     account: int
     scopes: tuple[str, ...]
+    credentials: str
 
 
 def ask(name: str, wanted: Iterable[str], address: str | None) -> Codes:

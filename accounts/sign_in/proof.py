@@ -72,8 +72,8 @@ def settle(user: User, *, password: str | None = None, reset: bool = False) -> b
 
 
 def _end_everything(user: User) -> None:
-    """Sessions, tokens, keys, other ways to sign in, addresses somebody waits to confirm, and
-    what vendors were allowed."""
+    """Sessions, tokens, keys, other ways to sign in, addresses somebody waits to confirm, what
+    vendors were allowed, and what followers know of."""
     for key in ApiKey.objects.filter(user=user, revoked_at=None):
         api_keys.revoke(key)
     for token in PersonalToken.objects.filter(user=user, revoked_at=None):
@@ -84,6 +84,7 @@ def _end_everything(user: User) -> None:
         kind.objects.filter(user=user).delete()
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
     privacy.let_vendors_store(user, False)
+    privacy.keep_responses(user, True)
     user.end_sessions()
     for cleaned in _followers:
         cleaned(user.pk)

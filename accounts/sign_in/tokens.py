@@ -61,7 +61,7 @@ def rotate(refresh: str) -> Session:
         fresh = RefreshToken.objects.filter(
             pk=link.pk, used_at=None, revoked_at=None, expires_at__gt=now
         )
-        if _alive(user, link.credentials) and fresh.update(used_at=now):
+        if alive(user, link.credentials) and fresh.update(used_at=now):
             return _extend(user, link.family, now, link.account_id)
         _end(RefreshToken.objects.filter(family=link.family))
     raise errors.Unauthenticated(
@@ -108,7 +108,7 @@ def _extend(user: User, family: UUID, now: datetime, account: int | None) -> Ses
         digest=_digest(refresh),
         family=family,
         user=user,
-        credentials=_credentials(user),
+        credentials=credentials(user),
         account_id=account,
         issued_at=now,
         expires_at=now + settings.REFRESH_TOKEN_LIFETIME,
@@ -130,13 +130,14 @@ def _digest(refresh: str) -> bytes:
     return hashlib.sha256(refresh.encode()).digest()
 
 
-def _credentials(user: User) -> str:
-    """Changes with the password, whoever changes it."""
+def credentials(user: User) -> str:
+    """Changes with the password, whoever changes it, and with whatever ends all sessions."""
     return user.get_session_auth_hash()[:16]
 
 
-def _alive(user: User, credentials: str) -> bool:
-    return user.is_active and secrets.compare_digest(credentials, _credentials(user))
+def alive(user: User, began_with: str) -> bool:
+    """Whether what began with those credentials is still good."""
+    return user.is_active and secrets.compare_digest(began_with, credentials(user))
 
 
 def _backend() -> TokenBackend:
@@ -161,7 +162,7 @@ class AccessTokenAuthentication(BaseAuthentication):
             .order_by("-pk")
             .first()
         )
-        if link is None or not _alive(link.user, link.credentials):
+        if link is None or not alive(link.user, link.credentials):
             raise AuthenticationFailed("This session has ended. Log in again.", "session_ended")
         return link.user, claims
 

@@ -17,12 +17,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from accounts.leaks import ended
 from accounts.models import DirectoryGroup, Membership, Role, SignOn, User
+from accounts.sign_in import proof
 from accounts.sign_on import domains, entering
 from accounts.teams import events, memberships
 from hontoni import errors
 
-PREFIX = "scim-gw-"
+PREFIX = ended.DIRECTORYS
 _RANK = (Role.ADMIN, Role.DEVELOPER, Role.BILLING, Role.VIEWER)
 MOST_GROUPS = 500
 
@@ -80,9 +82,8 @@ def provision(
     if people(sign_on).filter(person__email=email).exists():
         raise errors.Conflict("This user is there already.", code="uniqueness")
     person = User.objects.filter(email=email).first()
-    if person is not None and not EmailAddress.objects.filter(
-        user=person, email=email, verified=True
-    ):
+    known = EmailAddress.objects.filter(user=person, email=email, verified=True)
+    if person is not None and (proof.is_due(person) or not known.exists()):
         raise errors.Conflict("Somebody opened an account with it, and has not confirmed it yet.")
     person = person or entering.make(email, name[:200])
     role = sign_on.joins_as
@@ -96,6 +97,8 @@ def provision(
 
 
 def _check(sign_on: SignOn, email: str) -> None:
+    if not domains.is_address(email):
+        raise errors.BadRequest("userName is no address of mail.")
     if domains.of(email) not in domains.proven(sign_on.account_id):
         raise errors.BadRequest("userName is of no domain that the team has proven.")
 

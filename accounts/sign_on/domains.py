@@ -5,16 +5,18 @@ Domains where anybody gets a mailbox are nobody's.
 """
 
 import secrets
+from collections.abc import Iterable
 from datetime import datetime
 
-import dns.exception
-import dns.resolver
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Membership, TeamDomain, User
+from accounts.models import Membership, Role, SignOn, TeamDomain, User
 from accounts.teams import events, letters
 from hontoni import errors, origins
 
@@ -31,6 +33,15 @@ _PUBLIC = frozenset(
         *("fastmail.com", "hey.com", "duck.com", "laposte.net", "orange.fr", "t-online.de"),
     }
 )
+
+
+def is_address(email: str) -> bool:
+    """Whether mail can be sent there: a provider and a directory may say anything."""
+    try:
+        validate_email(email)
+    except ValidationError:
+        return False
+    return True
 
 
 def of(email: str) -> str:
@@ -87,6 +98,9 @@ def prove_by_record(by: Membership, domain: TeamDomain, *, ip: str | None = None
 
 
 def _records(name: str) -> set[str]:
+    import dns.exception  # 3 MB, for a page that few teams ever see
+    import dns.resolver
+
     resolver = dns.resolver.Resolver(configure=not settings.DNS_SERVER)
     if settings.DNS_SERVER:
         address, _, port = settings.DNS_SERVER.rpartition(":")
@@ -127,10 +141,23 @@ def _prove(domain: TeamDomain, actor: User | None, ip: str | None) -> None:
                 events.record(
                     domain.account_id, actor, "domain_proven", domain.name, ip=ip, who=who
                 )
+                if SignOn.objects.filter(pk=domain.account_id, enforced=True).exclude(issuer=""):
+                    end_sessions(domain.account_id, [domain.name])
     except IntegrityError:
         taken = errors.Conflict("Another team has proven this domain.", code="domain_taken")
         raise taken from None
     domain.refresh_from_db()
+
+
+def end_sessions(account_id: int, names: Iterable[str]) -> None:
+    """Of everybody with an address there, so that they sign in anew, with the team's provider; but
+    the team's owner, who need not, and staff."""
+    theirs = Q(pk__in=())
+    for name in names:
+        theirs |= Q(email__endswith=f"@{name}")
+    owner = Membership.objects.active().filter(account=account_id, role=Role.OWNER)
+    people = User.objects.filter(theirs, is_staff=False, is_team=False)
+    people.exclude(pk__in=owner.values("person")).update(session_epoch=F("session_epoch") + 1)
 
 
 def remove(by: Membership, domain: TeamDomain, *, ip: str | None = None) -> None:

@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from accounts.models import Membership, Role, SignOn, SignOnIdentity, User
+from accounts.sign_in import proof
 from accounts.sign_on import domains, provider
 from accounts.teams import events, memberships
 from hontoni import errors
@@ -36,7 +37,7 @@ def refused(why: str, code: str = "sign_on_refused") -> errors.Forbidden:
 @transaction.atomic
 def enter(sign_on: SignOn, claims: provider.Claims, *, ip: str | None = None) -> Membership:
     """The place in the team of whom the provider means. Raises Forbidden."""
-    if not claims.email or not claims.verified:
+    if not domains.is_address(claims.email) or not claims.verified:
         raise refused("The team's provider does not call this address verified.")
     _check_domain(sign_on, claims.email)
     account = User.objects.select_for_update(no_key=True).get(pk=sign_on.account_id)
@@ -68,7 +69,8 @@ def _known(sign_on: SignOn, claims: provider.Claims) -> User | None:
     person = User.objects.filter(email=claims.email).first()
     if person is None:
         return None
-    if not EmailAddress.objects.filter(user=person, email=claims.email, verified=True).exists():
+    known = EmailAddress.objects.filter(user=person, email=claims.email, verified=True)
+    if proof.is_due(person) or not known.exists():
         raise refused("Confirm the address of your account first, by the mail we sent.")
     SignOnIdentity.objects.create(sign_on=sign_on, subject=claims.subject, person=person)
     return person
@@ -117,16 +119,26 @@ def required_of(user: User) -> SignOn | None:
 def check(user: User) -> None:
     """Raises Forbidden where somebody has to sign in with their team's provider."""
     if (found := required_of(user)) is not None:
-        raise errors.Forbidden(
-            f"Your team signs in at /sign-on/{found.slug}: make an access token there for "
-            "programs.",
-            code="sign_on_required",
-        )
+        raise _required(found)
+
+
+def check_address(email: str) -> None:
+    """The same of an address that nobody has an account with yet."""
+    name = domains.of(email.strip())
+    mine = Q(account__domains__name=name, account__domains__proven_at__isnull=False)
+    found = SignOn.objects.filter(mine, enforced=True, account__is_active=True)
+    if (first := found.exclude(issuer="").first()) is not None:
+        raise _required(first)
+
+
+def _required(sign_on: SignOn) -> errors.Forbidden:
+    return errors.Forbidden(
+        f"Your team signs in at /sign-on/{sign_on.slug}: make an access token there for programs.",
+        code="sign_on_required",
+    )
 
 
 def end_others(sign_on: SignOn) -> None:
-    """Sessions of all who have to sign in with the provider from now on begin anew there."""
-    names = domains.proven(sign_on.account_id)
-    for place in memberships.active(sign_on.account_id).exclude(role=Role.OWNER):
-        if domains.of(place.person.email) in names:
-            place.person.end_sessions()
+    """Sessions of all who have to sign in with the provider from now on begin anew there: of the
+    domains' people, members yet or not."""
+    domains.end_sessions(sign_on.account_id, domains.proven(sign_on.account_id))

@@ -133,10 +133,12 @@ def _verified(
             leeway=_LEEWAY_SECONDS,
             options={"require": ["exp", "iat", "sub", "aud", "iss"]},
         )
-    except jwt.PyJWTError as error:
-        raise _unbelievable(type(error).__name__) from error
-    if not secrets.compare_digest(str(claims.get("nonce", "")), attempt.nonce):
+    except (jwt.PyJWTError, AttributeError, TypeError, ValueError) as error:
+        raise _unbelievable(type(error).__name__) from error  # nor what is no token, or no key
+    if not secrets.compare_digest(str(claims.get("nonce", "")).encode(), attempt.nonce.encode()):
         raise _unbelievable("another nonce")
+    if not claims["sub"].strip():
+        raise _unbelievable("nobody")
     several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
     if several and claims.get("azp") != sign_on.client_id:
         raise _unbelievable("another party")
@@ -157,7 +159,8 @@ def _claims(claims: dict[str, Any]) -> Claims:
     truths = (True, "true", "True", 1, "1")
     verified = claims.get("email_verified", claims.get("xms_edov")) in truths
     email = str(claims.get("email") or "").strip().lower()
-    return Claims(str(claims["sub"])[:255], email, verified, str(claims.get("name") or "")[:200])
+    name = str(claims.get("name") or "").replace("\0", "")[:200]
+    return Claims(str(claims["sub"]).replace("\0", "")[:255], email, verified, name)
 
 
 def _unbelievable(why: str) -> errors.BadRequest:

@@ -21,7 +21,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
-from accounts.keys import scopes, stopping
+from accounts.keys import api_keys, scopes, stopping
 from accounts.models import ApiKey, Membership, Role, User
 from accounts.sign_in import callers, grants
 from accounts.sign_in.grants import Grant
@@ -31,6 +31,7 @@ from hontoni import errors
 
 SESSION = "account"
 HEADER = "X-Account"
+FIELD = "of_account"  # of a form: whose page it is on (pages/form_tags.py)
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 # What the room writes down itself, with more to say.
 _TOLD_BETTER = ("team", "api-team", "sign-on")
@@ -57,6 +58,23 @@ class Acting:
         return stopping.switch(
             keys, stopped=stopped, by=self.person, manages=manages, now=timezone.now()
         )
+
+    def switch_all(self, keys: Iterable[ApiKey], *, stopped: bool) -> int:
+        """The same of all keys one sees; who manages members stops or starts these, too: nobody
+        makes another instead."""
+        changed, now = self.switch(keys, stopped=stopped), timezone.now()
+        if self.membership is None or not self.may(roles.MEMBERS):
+            return changed
+        others = memberships.active(self.account.pk).filter(role__in=roles.GIVEN_BY[self.role])
+        found = stopping.switch_members(others, stopped=stopped, by=self.person, now=now)
+        return changed + len(found)
+
+    def revoke(self, key: ApiKey) -> bool:
+        """End a key for good; whether this was the first time."""
+        ended = api_keys.revoke(key)
+        if self.may(roles.MEMBERS):
+            stopping.settled(key)
+        return ended
 
     def check(self, permission: str) -> None:
         """Raises Forbidden, in words, unless the role may."""
@@ -114,6 +132,8 @@ class OnPages(MiddlewareMixin):
             return _shown_out(request, name)
         if roles.is_personal(name):
             return None
+        if _is_of_another(request, acting):
+            return _switched(request, acting)
         if acting.membership is None:
             return redirect("teams") if name in roles.OF_TEAMS else None
         permission = roles.of_page(name, reads=request.method in ("GET", "HEAD"))
@@ -137,6 +157,18 @@ def _shown_out(request: Any, name: str) -> HttpResponse | None:
     if roles.is_personal(name):
         return None
     messages.warning(request, _("You are no longer a member of that team."))
+    return redirect("overview")
+
+
+def _is_of_another(request: Any, acting: Acting) -> bool:
+    """Whether a form is sent whose page was of another account: opened in a second tab since."""
+    meant = request.POST.get(FIELD) if request.method in _WRITES else None
+    return bool(meant) and meant != str(acting.account.pk)
+
+
+def _switched(request: HttpRequest, acting: Acting) -> HttpResponse:
+    words = _("Another account was opened meanwhile: nothing was done. This is %(account)s now.")
+    messages.warning(request, words % {"account": acting.account.name or acting.account.email})
     return redirect("overview")
 
 

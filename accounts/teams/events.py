@@ -17,6 +17,8 @@ WORDS: dict[str, Promise] = {
     "joined_by_sign_on": _("Joined by signing in with the team's provider"),
     "provisioned": _("Was added by the directory"),
     "member_changed": _("Changed a member"),
+    "member_stopped": _("Stopped all keys of a member"),
+    "member_started": _("Started the keys of a member"),
     "member_removed": _("Removed a member"),
     "member_left": _("Left"),
     "deactivated": _("Was taken out by the directory"),
@@ -29,6 +31,7 @@ WORDS: dict[str, Promise] = {
     "token_revoked": _("Revoked an access token"),
     "key_switched": _("Stopped or started a key"),
     "keys_switched": _("Stopped or started all keys"),
+    "windows_reset": _("Bought a reset pass: all limits were emptied"),
     "tool_called": _("A program called a tool"),
     "device_allowed": _("Let a program sign in"),
     "domain_added": _("Added a domain"),
@@ -39,7 +42,40 @@ WORDS: dict[str, Promise] = {
     "scim_token_ended": _("Ended the directory's token"),
     "group_changed": _("Changed a group's role"),
 }
+# Doors of money, by their names: what was done there, in words.
+_MONEY: dict[str, Promise] = {
+    **dict.fromkeys(
+        (
+            *("billing-topup", "billing-vietqr-order", "sandbox-funds"),
+            *("topup", "topup-checkout", "topup-intent", "vietqr"),
+        ),
+        _("Ordered a top-up"),
+    ),
+    **dict.fromkeys(("billing-vietqr-cancel", "one-vietqr"), _("Cancelled a bank transfer")),
+    **dict.fromkeys(
+        (
+            *("billing-change", "billing-cancel", "billing-resume", "billing-end-add-on"),
+            *("subscription", "upgrade", "downgrade", "cancel", "resume", "addons", "addon"),
+        ),
+        _("Changed the plan or its add-on"),
+    ),
+    **dict.fromkeys(
+        (
+            *("billing-cards", "billing-remove-card", "billing-default-card", "billing-pay-by"),
+            *("payment-method", "default-payment-method", "subscription-payment-method"),
+            *("auto-topup", "billing-to-portal", "billing-portal"),
+        ),
+        _("Changed cards, or what is paid by them"),
+    ),
+    **dict.fromkeys(("billing-promo", "promo-code"), _("Redeemed a promo code")),
+    **dict.fromkeys(
+        ("billing-invoices", "billing-details"), _("Changed whom invoices are made out to")
+    ),
+    **dict.fromkeys(("billing-mails", "notifications"), _("Changed which mails come")),
+    **dict.fromkeys(("billing-referrals", "referral"), _("Accepted a referral")),
+}
 _DOORS: dict[str, str] = {
+    **dict.fromkeys(("billing-reset", "reset-pass"), "windows_reset"),
     **dict.fromkeys(("keys", "api-key-list"), "key_made"),
     **dict.fromkeys(("key", "key-limits"), "key_changed"),
     "key-rotate": "key_rotated",
@@ -86,4 +122,4 @@ def of_door(name: str, method: str) -> str:
 
 def words(event: TeamEvent) -> Promise | str:
     """What it was, for people; a page of another room by its name."""
-    return WORDS.get(event.action, event.action)
+    return (WORDS | _MONEY).get(event.action, event.action)

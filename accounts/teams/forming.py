@@ -16,7 +16,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from accounts.models import Consent, Membership, PersonalToken, RefreshToken, Role, User
-from accounts.people import mailboxes
+from accounts.sign_in import proof
 from accounts.teams import events
 from hontoni import errors
 
@@ -31,7 +31,7 @@ def _check(person: User) -> None:
         raise errors.Conflict("This account cannot have a team.", code="cannot_have_team")
     if person.frozen_at is not None:
         raise errors.Forbidden("This account is frozen.", code="account_frozen")
-    if not mailboxes.confirmed(person.pk):
+    if proof.is_due(person):
         raise errors.Forbidden("Confirm your e-mail address first.", code="email_unconfirmed")
 
 

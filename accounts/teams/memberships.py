@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts.keys import api_keys, personal_tokens, scopes
+from accounts.keys import api_keys, personal_tokens, scopes, stopping
 from accounts.models import ApiKey, Invitation, Membership, PersonalToken, Role, User
 from accounts.people import terms
 from accounts.teams import events, roles
@@ -144,6 +144,19 @@ def change(
     terms.changed(target.account_id)
 
 
+@transaction.atomic
+def switch(actor: Membership, target: Membership, *, stopped: bool, ip: str | None = None) -> None:
+    """Stop all keys of a member, those to come included, or start them again. Raises Forbidden."""
+    User.objects.select_for_update(no_key=True).get(pk=target.account_id)
+    actor.refresh_from_db(fields=["role", "ended_at"])
+    target.refresh_from_db()
+    _check_there(actor, target)
+    check_may(actor, target)
+    if stopping.switch_members([target], stopped=stopped, by=actor.person, now=timezone.now()):
+        deed = "member_stopped" if stopped else "member_started"
+        events.record(target.account_id, actor.person, deed, target.person.email, ip=ip)
+
+
 def set_role(target: Membership, role: str) -> None:
     """As its directory says. In a transaction; the owner's stays."""
     if role != target.role and target.role != Role.OWNER:
@@ -233,5 +246,10 @@ def end_all(account_id: int) -> None:
         )
     for membership in Membership.objects.filter(account=account_id, ended_at=None):
         end(membership)
-    for membership in Membership.objects.filter(person=account_id, ended_at=None):
+    leave_all(account_id)
+
+
+def leave_all(person_id: int) -> None:
+    """Every team that somebody is in."""
+    for membership in Membership.objects.filter(person=person_id, ended_at=None):
         end(membership)

@@ -99,7 +99,8 @@ PAGES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("tokens", "token-revoke", "team-leave", "device"), (ANYBODY, ANYBODY)),
     "team": (ANYBODY, MEMBERS),
     **dict.fromkeys(
-        ("team-invite", "team-take-back", "team-member", "team-remove"), (MEMBERS, MEMBERS)
+        ("team-invite", "team-take-back", "team-member", "team-remove", "team-member-switch"),
+        (MEMBERS, MEMBERS),
     ),
     "team-usage": (scopes.USAGE, scopes.USAGE),
     "team-usage-csv": (scopes.USAGE, scopes.USAGE),

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from accounts.api.requests import caller, idempotency_key, valid
 from accounts.keys import scopes
+from accounts.teams import acting
 from billing.api.serializers import CURRENCY, DollarsField, InvoiceSerializer
 from billing.api.subscription_api import IDEMPOTENCY_KEY
 from billing.payments import reset_orders
@@ -41,6 +42,11 @@ class ResetPassSerializer(serializers.Serializer[Any]):
     price = DollarsField(allow_null=True, help_text="Null: none is to be had now.")
     currency = serializers.CharField(default=CURRENCY, read_only=True)
     reset_at = serializers.DateTimeField(allow_null=True, help_text="When this period's was had.")
+    unavailable = serializers.CharField(
+        allow_null=True,
+        help_text="Why none is to be had: `not_subscribed` (pay as you go has no period), "
+        "`reset_pass_not_sold`, `reset_pass_used`.",
+    )
     next_at = serializers.DateTimeField(allow_null=True, help_text="When the next one is sold.")
     paid = DollarsField(allow_null=True)
     invoice = InvoiceSerializer(allow_null=True)
@@ -56,6 +62,7 @@ class ResetPasses(APIView):
         tags=["subscription"],
         operation_id="reset_pass",
         summary="The reset pass of this period",
+        description="A pass is of a period that is paid: pay as you go has none, and so no pass.",
         responses={200: ResetPassSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
@@ -81,6 +88,7 @@ class ResetPasses(APIView):
             key=idempotency_key(request),
             card=body["card"],
             most=nanos(body["price"]) if "price" in body else None,
+            by=acting.at_door(request).person.email,
         )
         shown = _reset_pass(buyer.pk) | {"paid": bought.reset.price, "invoice": bought.invoice}
         headers = {"Idempotent-Replayed": "true"} if bought.replayed else {}
@@ -92,6 +100,7 @@ def _reset_pass(user_id: int) -> dict[str, Any]:
     had = resets.last(mine)
     return {
         "price": resets.offered(mine, now) or None,
+        "unavailable": resets.why_none(mine, now),
         "reset_at": had and had.reset_at,
         "next_at": mine.period_end if mine and had else None,
         "paid": None,

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from billing.books.models import Entry, Transfer
 from billing.invoices import countries
 from billing.invoices.models import BillingDetails, Invoice
-from billing.plans import quotes
+from billing.plans import quotes, surcharges
 from billing.plans.models import AddOn, Plan, Subscription
 from hontoni.drf import Query, Strict
 from hontoni.money import dollars, per_cent
@@ -117,6 +117,9 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
     overflow_surcharge_percent = serializers.SerializerMethodField(
         help_text="on requests past a window, of keys with overflow"
     )
+    overflow_surcharge_rises = serializers.SerializerMethodField(
+        help_text="null, or what it will be (`percent`), and when (`from`)"
+    )
     id = serializers.CharField(source="slug")
     price = DollarsField(help_text="A month.")
     currency = serializers.CharField(default=CURRENCY, read_only=True)
@@ -135,12 +138,16 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
             "thinking_budget",
             "key_cap",
             "overflow_surcharge_percent",
+            "overflow_surcharge_rises",
             "reset_price",
             "is_default",
         ]
 
     def get_overflow_surcharge_percent(self, plan: Plan) -> str:
         return per_cent(plan.surcharge)
+
+    def get_overflow_surcharge_rises(self, plan: Plan) -> dict[str, str] | None:
+        return surcharges.coming(plan)
 
 
 class AddOnSerializer(serializers.ModelSerializer[AddOn]):

@@ -30,7 +30,7 @@ def reading() -> Iterator[None]:
     """Where the archive is away, that is said as of any other store. Raises Unavailable."""
     try:
         yield
-    except storage.ERRORS as error:
+    except storage.errors() as error:
         logger.error("archive.away: %r", error)
         raise Unavailable("What is in the archive cannot be read right now. Try again.") from error
 

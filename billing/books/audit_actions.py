@@ -12,6 +12,7 @@ ACTIONS = (
     *(_("create customer"), _("delete customer"), _("export customer"), _("freeze")),
     *(_("unfreeze"), _("freeze ring"), _("unfreeze ring"), _("look as customer")),
     *(_("note"), _("end looking"), _("raise limits"), _("lower limits"), _("extend trial")),
+    _("buy reset pass"),
     *(_("cancel subscription"), _("resume subscription"), _("end subscription")),
     *(
         _("revoke leaked key"),

@@ -54,9 +54,14 @@ TYPES: dict[str, Event] = {
     "key.made": Event(_("A key or a token is made"), ("new_key",), _KEYS),
     "key.leaked": Event(_("A key leaked"), ("key_leaked",), _KEYS),
     "model.retiring": Event(_("A model that is used ends"), ("model_ends",), _ANYBODY),
+    "price.agreed": Event(_("Prices of your own are agreed"), ("own_price",), _MONEY),
     "price.rising": Event(
         _("A price rises"),
-        ("model_price_rises", "feature_price_rises", "own_key_fee_rises", "price_rises"),
+        (
+            *("model_price_rises", "feature_price_rises", "own_key_fee_rises", "price_rises"),
+            "surcharge_rises",
+            "own_price_ends",  # told where the list is dearer
+        ),
         _ANYBODY,
     ),
 }

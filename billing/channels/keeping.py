@@ -167,11 +167,20 @@ def linking(channel: Channel, now: datetime) -> str:
     return channel.code
 
 
+def _waiting(now: datetime) -> QuerySet[Channel]:
+    return Channel.objects.filter(code_until__gt=now).exclude(code="")
+
+
+def waits_for_a_chat(now: datetime) -> bool:
+    """Whether a code was given out that a chat may send any moment."""
+    return telegram.offered() and _waiting(now).exists()
+
+
 def link_started(now: datetime) -> int:
     """Link the chats that have sent their code; how many. The bot is asked only while a code
     waits."""
-    waiting = Channel.objects.filter(code_until__gt=now).exclude(code="")
-    if not telegram.offered() or not waiting.exists():
+    waiting = _waiting(now)
+    if not waits_for_a_chat(now):
         return 0
     try:
         found = telegram.started()

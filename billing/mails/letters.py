@@ -6,8 +6,8 @@ as text and moments in ISO 8601:
 
 * low_balance: balance, threshold
 * window_80, window_100: window (a name of `WINDOWS`), limit, resets_at
-* cap_80, cap_100: of (key or member), whose (the key's name, the member's address), period (day,
-  month or life), cap, spent, resets_at (null of a life)
+* cap_80, cap_100: of (key, member, or overflow: past windows), whose (the key's name, the member's
+  address), period (day, month or life), cap, spent, resets_at (null of a life)
 * channel_off: channel (its name), url (of a webhook, or empty), status (0: no answer), problem,
   page
 * new_key: key_name, shown
@@ -83,6 +83,9 @@ LETTERS = {
     "add_on_started": Letter(_("Your add-on is active"), _("An add-on begins"), required=True),
     "windows_reset": Letter(_("Your limits are reset"), _("A reset pass"), required=True),
     "price_rises": Letter(_("A price rises"), _("A price rises"), required=True),
+    "surcharge_rises": Letter(
+        _("The surcharge of overflow rises"), _("The surcharge of overflow rises"), required=True
+    ),
     "model_price_rises": Letter(
         _("A model's price changes"), _("The price of a model you use rises"), required=True
     ),

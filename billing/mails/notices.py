@@ -7,6 +7,7 @@ Kinds, and their facts (amounts are dollars as text, moments ISO 8601):
 * windows_reset: plan, add_on, paid, invoice, renews_at
 * plan_renewal_soon: plan, add_on, amount, renews_at, balance, enough (is it?), plus_tax (by card)
 * price_rises: sold (a name), old, new, from_at (the first renewal that costs it)
+* surcharge_rises: plan, old, new (per cent), from_at
 * plan_renewed: plan, add_on, paid, invoice, renews_at
 * plan_renewal_failed: plan, add_on, amount, balance, grace_until
 * plan_ended: plan, add_on, reason (canceled, unpaid or staff), credited, invoice

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from accounts.pages.visitors import customer
+from accounts.pages.visitors import at_work, customer
 from billing.pages.billing_forms import OnceForm
 from billing.pages.card_forms import card_name
 from billing.pages.card_views import saved_cards
@@ -57,6 +57,7 @@ def shown(request: HttpRequest, mine: Subscription | None) -> dict[str, Any]:
     return {
         "reset": resets.last(mine),
         "reset_price": price,
+        "reset_elsewhere": mine is None and resets.sold_with_plans(),
         "reset_short": short,
         "reset_form": ResetForm(shown=price, cards=cards, short=short),
         "reset_cards": cards,
@@ -83,6 +84,7 @@ def reset(request: HttpRequest) -> HttpResponse:
             key=f"web:{data['once']}",
             card=data["pay_with"],
             most=data["shown"],
+            by=at_work(request).person.email,
         )
     except errors.ApiError as error:
         messages.error(request, translated(error))

@@ -1,10 +1,14 @@
 """What an account given clean to the owner of its address is rid of (accounts/sign_in/proof.py).
 
-Who was there first must not have the owner's card charged, keep mails from them, or be named on
-their invoices. What was paid and bought stays: it is in the books.
+Who was there first must not have the owner's card charged, keep mails from them, hear of their
+account by a channel, or be named on their invoices. What was paid and bought stays: it is in the
+books.
 """
 
+from django.utils import timezone
+
 from accounts.sign_in import proof
+from billing.channels import keeping
 from billing.invoices.models import BillingDetails
 from billing.mails.models import Preferences
 from billing.payments.models import AutoTopUp
@@ -20,3 +24,4 @@ def cleaned(user_id: int) -> None:
     AutoTopUp.objects.filter(pk=user_id).update(enabled=False)
     Preferences.objects.filter(pk=user_id).delete()
     BillingDetails.objects.filter(pk=user_id).delete()
+    keeping.close(user_id, timezone.now())

@@ -32,7 +32,13 @@ def missing(user_id: int, due: int) -> int:
 
 
 def buy(
-    user: User, *, now: datetime, key: str = "", card: str = "", most: int | None = None
+    user: User,
+    *,
+    now: datetime,
+    key: str = "",
+    card: str = "",
+    most: int | None = None,
+    by: str = "",
 ) -> Bought:
     """Raises as `resets.buy`, with a card also as `orders.buy`, and PaymentRequired
     `authentication_required` where its bank wants to ask."""
@@ -40,7 +46,7 @@ def buy(
     price = resets.offered(mine, now)
     if card and mine is not None and price and (most is None or price <= most):
         _fill_up(user, mine, missing(user.pk, price), card)
-    return resets.buy(user.pk, now=now, key=key, most=most)
+    return resets.buy(user.pk, now=now, key=key, most=most, by=by)
 
 
 def _fill_up(user: User, mine: Subscription, short: int, card: str) -> None:

@@ -6,9 +6,11 @@ from decimal import Decimal
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext
 
+from accounts.models import User
 from billing.plans import periods
 from hontoni.money import dollars
 
@@ -40,6 +42,11 @@ class Plan(models.Model):
         validators=[MinValueValidator(0)],
         help_text="Per cent on the price of requests past a window, for keys with overflow.",
     )
+    # Until then who is on the plan pays what it was before (surcharges.py).
+    surcharge_before = models.DecimalField(
+        max_digits=5, decimal_places=2, null=True, editable=False
+    )
+    surcharge_rises_at = models.DateTimeField(null=True, editable=False)
     subject = models.CharField(
         "limits apply to", max_length=10, choices=Subject.choices, default=Subject.KEY
     )
@@ -92,8 +99,32 @@ class Plan(models.Model):
 
     @property
     def surcharge(self) -> int:
-        """Of overflow, in basis points."""
-        return int(self.overflow_surcharge * 100)
+        """Of overflow, that holds now, in basis points."""
+        return int(self.surcharge_now(timezone.now()) * 100)
+
+    def surcharge_now(self, now: datetime) -> Decimal:
+        """Per cent."""
+        coming = self.surcharge_coming(now)
+        return self.overflow_surcharge if coming is None else coming[0]
+
+    def surcharge_coming(self, now: datetime) -> tuple[Decimal, Decimal, datetime] | None:
+        """Of one that rises: what it is, what it will be (per cent), and when."""
+        before, at = self.surcharge_before, self.surcharge_rises_at
+        if before is None or at is None or at <= now or before >= self.overflow_surcharge:
+            return None
+        return before, self.overflow_surcharge, at
+
+    @property
+    def rise(self) -> tuple[int, datetime] | None:
+        """To how many basis points it rises, and when."""
+        coming = self.surcharge_coming(timezone.now())
+        return None if coming is None else (int(coming[1] * 100), coming[2])
+
+    def accounts(self) -> QuerySet[User]:
+        """Who is on it: its subscribers, and on the default whoever has no subscription."""
+        live = Subscription.objects.filter(status__in=Subscription.LIVE, user_id=OuterRef("pk"))
+        mine = Q(Exists(live.filter(plan=self)))
+        return User.objects.filter(mine | ~Exists(live) if self.is_default else mine)
 
 
 class AddOn(models.Model):

@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.people import terms as accounts_terms
 from billing.books import ledger
+from billing.plans import surcharges
 from billing.plans.models import AddOn, LimitRaise, Plan, ResetPass, Subscription
 from ratelimits.limiter import Limits
 
@@ -118,12 +119,8 @@ def apply(user_id: int) -> None:
 
 def apply_plan(plan: Plan) -> None:
     """Let what staff changed about a plan take effect, for everybody who is on it."""
-    live = Subscription.objects.filter(status__in=Subscription.LIVE)
-    mine = Q(Exists(live.filter(user_id=OuterRef("pk"), plan=plan)))
-    if plan.is_default:
-        mine |= Q(~Exists(live.filter(user_id=OuterRef("pk"))))
     with transaction.atomic():
-        users = User.objects.filter(mine)
+        users = plan.accounts()
         _changed(users)
         users.exclude(key_cap=plan.key_cap).update(key_cap=plan.key_cap)
 
@@ -132,10 +129,14 @@ def make_default(plan: Plan) -> None:
     """Let it take over from the plan that was the default, for everybody without a subscription.
     There is never a moment without one."""
     with transaction.atomic():
+        before = Plan.objects.filter(is_default=True).exclude(pk=plan.pk).first()
+        rises = before is not None and surcharges.taken_over(plan, before, timezone.now())
         Plan.objects.filter(is_default=True).exclude(pk=plan.pk).update(is_default=False)
         plan.is_default = plan.active = True
-        plan.save(update_fields=["is_default", "active"])
+        plan.save(update_fields=["is_default", "active", "surcharge_before", "surcharge_rises_at"])
         apply_plan(plan)
+        if rises:
+            surcharges.tell(plan)
 
 
 def apply_add_on(add_on: AddOn) -> None:

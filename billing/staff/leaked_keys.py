@@ -1,7 +1,9 @@
 """A key, or a token, that leaked: its owner is mailed, and the audit log remembers."""
 
-from accounts.leaks.ended import Report, Secret
-from accounts.models import ApiKey
+from typing import NamedTuple
+
+from accounts.leaks.ended import DIRECTORYS, Report, Secret
+from accounts.models import ApiKey, SignOn
 from billing.books import audit
 from billing.mails import notices
 
@@ -9,21 +11,37 @@ from billing.mails import notices
 def tell(key: Secret, report: Report) -> None:
     """As accounts/leaks/ended.py asks for it."""
     github = report.by == "github"
-    kind = "apikey" if isinstance(key, ApiKey) else "token"
-    prefix = "" if kind == "apikey" else "token:"
+    said = _said(key)
     facts = {
-        "key_name": key.name,
-        "shown": f"{key.prefix}…{key.last4}",
+        "key_name": said.name,
+        "shown": said.shown,
         "by_github": github,
         "where": report.url if github else "",  # what anybody may write does not go into our mails
     }
-    notices.tell(
-        user_id=key.user_id, kind="key_leaked", key=f"leaked:{prefix}{key.pk}", facts=facts
-    )
+    notices.tell(user_id=said.account, kind="key_leaked", key=f"leaked:{said.key}", facts=facts)
     audit.record(
         actor=f"leak:{report.by}"[:200],
         action="revoke leaked key",
-        subject=f"{kind}:{key.pk}",
+        subject=said.subject,
         before={"status": "active"},
         after={"status": "revoked", "where": report.where, "url": report.url},
     )
+
+
+class _Said(NamedTuple):
+    account: int
+    name: str
+    shown: str
+    key: str
+    subject: str
+
+
+def _said(key: Secret) -> _Said:
+    if isinstance(key, SignOn):  # one after another: told once each
+        made = int(key.scim_made_at.timestamp()) if key.scim_made_at else 0
+        subject = f"directory:{key.pk}"
+        return _Said(key.account_id, "SCIM token", f"{DIRECTORYS}…", f"{subject}:{made}", subject)
+    shown = f"{key.prefix}…{key.last4}"
+    if isinstance(key, ApiKey):
+        return _Said(key.user_id, key.name, shown, str(key.pk), f"apikey:{key.pk}")
+    return _Said(key.user_id, key.name, shown, f"token:{key.pk}", f"token:{key.pk}")

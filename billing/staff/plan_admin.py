@@ -12,10 +12,11 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from billing.plans import price_list, prices, terms
+from billing.plans import price_list, prices, surcharges, terms
 from billing.plans.models import AddOn, Plan, PriceNotice, ResetPass, Subscription
 from billing.staff import customer_deeds as deeds
 from billing.staff.audited import ReadOnlyAdmin, audit_deed
@@ -83,10 +84,34 @@ class SoldAdmin(MoneyAdmin):
 
 @admin.register(Plan)
 class PlanAdmin(SoldAdmin):
+    """A surcharge that rises is told, and waits."""
+
     list_display = ["name", "monthly_price", *Plan.LIMITS, "key_cap", "overflow_surcharge"]
     list_display += ["active", "is_default"]
-    readonly_fields = ["is_default", "binding"]
+    readonly_fields = ["is_default", "binding", "surcharge_binding"]
     actions = ["make_default"]
+
+    @admin.display(description=_("which surcharge holds, and from when"))
+    def surcharge_binding(self, plan: Plan) -> str:
+        coming = plan.surcharge_coming(timezone.now())
+        if coming is None:
+            return f"{plan.overflow_surcharge}%"
+        words = {"before": coming[0], "after": coming[1], "when": f"{coming[2]:%Y-%m-%d %H:%M}"}
+        return gettext("%(before)s%% until %(when)s UTC, then %(after)s%%") % words
+
+    def save_model(
+        self, request: HttpRequest, obj: Plan, form: "ModelForm[Plan]", change: bool
+    ) -> None:
+        rises = False
+        if change and "overflow_surcharge" in form.changed_data:
+            before = Plan.objects.select_for_update().get(pk=obj.pk)
+            rises = surcharges.raised(obj, before, timezone.now())
+        super().save_model(request, obj, form, change)
+        if rises:
+            told = {"n": surcharges.tell(obj), "holds": self.surcharge_binding(obj)}
+            self.message_user(
+                request, gettext("%(holds)s. %(n)d customers are told.") % told, messages.WARNING
+            )
 
     def apply(self, sold: Plan) -> None:
         terms.apply_plan(sold)

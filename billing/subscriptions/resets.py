@@ -15,7 +15,7 @@ Always true:
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from billing.books import standing
+from billing.books import audit, standing
 from billing.books.models import Transfer
 from billing.invoices.issuing import Line
 from billing.invoices.models import Invoice
@@ -45,6 +45,20 @@ def offered(mine: Subscription | None, now: datetime) -> int:
         return 0
 
 
+def why_none(mine: Subscription | None, now: datetime) -> str | None:
+    """Why none is to be had now, as an error's code; None if it is."""
+    try:
+        _price(mine, now)
+    except errors.Conflict as error:
+        return error.code
+    return None
+
+
+def sold_with_plans() -> bool:
+    """Whether there is a plan on sale that has one."""
+    return Plan.objects.filter(active=True, reset_price__gt=0).exists()
+
+
 def last(mine: Subscription | None) -> ResetPass | None:
     """The pass of the period that runs, if it was bought."""
     if mine is None:
@@ -53,8 +67,11 @@ def last(mine: Subscription | None) -> ResetPass | None:
     return found.select_related("plan").first()
 
 
-def buy(user_id: int, *, now: datetime, key: str = "", most: int | None = None) -> Bought:
-    """Reset the windows of an account. `most` is what its buyer was shown.
+def buy(
+    user_id: int, *, now: datetime, key: str = "", most: int | None = None, by: str = ""
+) -> Bought:
+    """Reset the windows of an account. `most` is what its buyer was shown, `by` their address,
+    for the audit: staff are asked why an account's windows were empty.
 
     Raises Conflict (`not_subscribed`, `reset_pass_not_sold`, `reset_pass_used`, `price_changed`),
     and as `Purchase.pay`.
@@ -85,12 +102,15 @@ def buy(user_id: int, *, now: datetime, key: str = "", most: int | None = None) 
         reset = _reset(mine, paid, price)
         terms.apply(user_id)
         _tell(mine, reset, invoice)
+        _audit(reset, by)
     return Bought(reset, invoice)
 
 
 def _price(mine: Subscription | None, now: datetime) -> int:
     if mine is None:
-        raise quotes.NotSubscribed("You have no plan: only a plan's windows can be reset.")
+        raise quotes.NotSubscribed(
+            "You have no plan with a period that is paid: pay as you go has no reset pass."
+        )
     plan: Plan = mine.plan
     if not plan.reset_price or not mine.period_start <= now < mine.period_end:
         raise errors.Conflict(
@@ -128,6 +148,16 @@ def _redis_now() -> datetime:
     except redis.RedisError as error:
         raise unavailable(error) from error
     return datetime.fromtimestamp(int(seconds), UTC).replace(microsecond=int(micros))
+
+
+def _audit(reset: ResetPass, by: str) -> None:
+    audit.record(
+        actor=by or reset.user.email,
+        action="buy reset pass",
+        subject=f"user:{reset.user_id}",
+        before={},
+        after={"plan": reset.plan.slug, "paid": dollars(reset.price), "pass": reset.pk},
+    )
 
 
 def _again(earlier: Transfer) -> Bought:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hontoni_cli import home
-from hontoni_cli.documents import earlier
+from hontoni_cli.documents import earlier, text
 from hontoni_cli.gateway import Failed
 
 
@@ -37,33 +37,42 @@ class Kept:
 
 @dataclass
 class Entry:
-    """A set-up. `key_id` is the API key that was made for it, at that address."""
+    """A set-up. `key_ids` are the API keys that were made for it, at that address."""
 
     url: str
-    key_id: int | None
+    key_ids: list[int]
     files: list[Kept]
 
 
 def stack(name: str) -> list[Entry]:
     """The set-ups of a tool that can be undone, oldest first."""
     rows: list[Any] = home.read(_file(name)) or []
-    return [Entry(row["url"], row["key_id"], [Kept(**f) for f in row["files"]]) for row in rows]
+    return [Entry(row["url"], _keys(row), [Kept(**f) for f in row["files"]]) for row in rows]
+
+
+def _keys(row: dict[str, Any]) -> list[int]:
+    """Of an entry that was kept by a version before, too: it had one, or none."""
+    known = row.get("key_ids")
+    return known if known is not None else [row["key_id"]] if row.get("key_id") else []
 
 
 def push(name: str, entry: Entry) -> None:
     """Before the first file is written."""
     entries = stack(name)
-    if entries and _same(entries[-1], entry) and all(f.untouched for f in entries[-1].files):
-        older = entries.pop()
-        for now, then in zip(entry.files, older.files, strict=True):
-            now.before, now.mode, now.folders = then.before, then.mode, then.folders
-            now.puts = [*then.puts, *now.puts]
-        entry.key_id = entry.key_id or older.key_id
+    if entries and entries[-1].url == entry.url and all(f.untouched for f in entries[-1].files):
+        entry = _joined(entries.pop(), entry)
     _write(name, [*entries, entry])
 
 
-def _same(one: Entry, other: Entry) -> bool:
-    return [f.path for f in one.files] == [f.path for f in other.files]
+def _joined(older: Entry, entry: Entry) -> Entry:
+    """One set-up of two: undone, everything is as it was before both."""
+    written = {now.path: now for now in entry.files}
+    for then in older.files:
+        if now := written.get(then.path):
+            now.before, now.mode, now.folders = then.before, then.mode, then.folders
+            now.puts = [*then.puts, *now.puts]
+    rest = [then for then in older.files if then.path not in written]
+    return Entry(entry.url, [*older.key_ids, *entry.key_ids], [*rest, *entry.files])
 
 
 def pop(name: str, *, force: bool) -> Entry:
@@ -76,31 +85,34 @@ def pop(name: str, *, force: bool) -> Entry:
     entry = entries[-1]
     changed = {} if force else {f.path: _without(f) for f in entry.files if not f.untouched}
     for kept in entry.files:
-        text = changed.get(kept.path)
-        if not text:
+        content = changed.get(kept.path)
+        if content is None:
             restore(kept)
         else:
-            home.replace(Path(kept.path), text.encode(), kept.mode)
+            home.replace(Path(kept.path), content, kept.mode)
     _write(name, entries[:-1])
     return entry
 
 
-def _without(kept: Kept) -> str:
-    """A changed file without what is ours; empty where there is nothing else. Raises Failed."""
+def _without(kept: Kept) -> bytes | None:
+    """A changed file without what is ours; None where it is to be as it was before. Raises
+    Failed."""
     path = Path(kept.path)
-    now = (_read(path) or b"").decode("utf-8-sig")
-    before = base64.b64decode(kept.before or "").decode("utf-8-sig")
     puts = [(tuple(names), value) for names, value in kept.puts]
     kind = earlier.kind_of(path)
     try:
-        text = earlier.taken_back(now, before, kind, puts) if now.strip() else ""
-        nothing = kept.before is None and not kind.read(text)
+        now = text.read(_read(path) or b"")
+        if not now.content.strip():  # it was removed, or emptied
+            return None
+        before = text.read(base64.b64decode(kept.before or "")).content
+        left = earlier.taken_back(now.content, before, kind, puts)
+        nothing = kept.before is None and not (left.strip() and kind.read(left))
     except ValueError as error:
         raise Failed(
             f"{path} was changed since and cannot be understood ({error}). With --force it is as "
             "it was before the set-up."
         ) from None
-    return "" if nothing else text
+    return None if nothing else now.bytes_of(left)
 
 
 def drop(name: str) -> None:
@@ -109,7 +121,7 @@ def drop(name: str) -> None:
 
 
 def restore(kept: Kept) -> None:
-    path = Path(kept.path)
+    path = Path(kept.path).resolve()  # of a link what it leads to: it stays
     if kept.before is None:
         path.unlink(missing_ok=True)
         for folder in map(Path, kept.folders):  # the innermost first
@@ -125,7 +137,7 @@ def kept(path: Path, written: bytes, puts: Sequence[Any]) -> Kept:
     found = _read(path)
     before = None if found is None else base64.b64encode(found).decode()
     mode = 0o600 if found is None else path.stat().st_mode & 0o7777
-    missing = [str(each) for each in path.parents if not each.exists()]
+    missing = [str(each) for each in path.resolve().parents if not each.exists()]
     return Kept(str(path), before, mode, digest(written), missing, list(puts))
 
 

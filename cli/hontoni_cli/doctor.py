@@ -46,6 +46,9 @@ def _step(say: Say, name: str, step: Callable[[], str]) -> bool:
     except Failed as failed:
         say(f"  BAD   {name}: {failed}")
         return False
+    except (LookupError, TypeError, AttributeError):
+        say(f"  BAD   {name}: It answers, but not as a gateway does: is the address right?")
+        return False
     return True
 
 

@@ -6,6 +6,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -40,8 +41,12 @@ _opener = urllib.request.build_opener(_Stays)
 def origin(url: str) -> str:
     """The address of a gateway as people type it: with or without a path. Raises Failed for one
     that would show a token to whoever listens."""
-    parts = urlsplit(url if "//" in url else f"https://{url}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url if "//" in url else f"https://{url}")
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or parts.username or parts.password:
         raise Failed(f"{url} is no address of a gateway, such as https://gateway.example.")
     if parts.scheme == "http" and parts.hostname not in _LOCAL:
         raise Failed(f"{url} is not encrypted: say https://.")
@@ -82,26 +87,34 @@ class Gateway:
             request.add_header(name, value)
         try:
             with _opener.open(request, timeout=SECONDS) as reply:
-                return Answer(_parsed(reply.read()), reply.headers)
+                return Answer(self._content(reply.read()), reply.headers)
         except urllib.error.HTTPError as error:
             raise _failed(error) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise Failed(f"{self.url} does not answer: {reason}") from None
 
-
-def _parsed(raw: bytes) -> Any:
-    try:
-        return json.loads(raw) if raw else {}
-    except ValueError:
-        return {}
+    def _content(self, raw: bytes) -> Any:
+        """Raises Failed for a page: of a proxy that wants a sign-in, of something else there."""
+        try:
+            return json.loads(raw) if raw else {}
+        except ValueError:
+            raise Failed(
+                f"{self.url} answers, but not as a gateway does: is the address right, or does a "
+                "proxy on the way want you to sign in?"
+            ) from None
 
 
 def _failed(error: urllib.error.HTTPError) -> Failed:
-    content = _parsed(error.read())
+    try:
+        content = json.loads(error.read())
+    except (OSError, ValueError, HTTPException):
+        content = {}
     shown = content.get("error") if isinstance(content, dict) else None
     if isinstance(shown, dict):
         return Failed(str(shown.get("message")), str(shown.get("code")), error.code)
     if isinstance(shown, str):  # OAuth's way
         return Failed(str(content.get("error_description", shown)), shown, error.code)
-    return Failed(f"It answered {error.code}.", status=error.code)
+    place = error.headers.get("Location") if error.headers else None
+    elsewhere = f" and sends us to {place[:100]}" if place else ""
+    return Failed(f"It answered {error.code}{elsewhere}.", status=error.code)

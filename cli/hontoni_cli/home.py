@@ -18,7 +18,8 @@ def folder() -> Path:
 
 def keep(path: Path, content: bytes) -> None:
     """Write a file that nobody else can read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.parent.mkdir(exist_ok=True, mode=0o700)
     replace(path, content, 0o600)
 
 
@@ -40,7 +41,7 @@ def replace(path: Path, content: bytes, mode: int) -> None:
 def read(path: Path) -> Any:
     """A file of ours; None where there is none."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
 

@@ -21,6 +21,8 @@ def login(
     Failed."""
     gateway = Gateway(origin(url))
     codes = gateway.form("/oauth/device", client_id=CLIENT, device_name=f"hontoni on {_here()}")
+    if not isinstance(codes, dict) or "device_code" not in codes:
+        raise Failed(f"{gateway.url} answers, but not as a gateway does: is the address right?")
     say(f"Open {codes['verification_uri']} and type this code:\n\n    {codes['user_code']}\n")
     say("Type it only if you started this yourself, just now.")
     token = _wait(gateway, codes, sleep)
@@ -33,9 +35,11 @@ def login(
 
 
 def _wait(gateway: Gateway, codes: dict[str, Any], sleep: Callable[[float], None]) -> Any:
-    interval = float(codes["interval"])
+    """Until the code ends. A network that is away for a while ends nothing."""
+    interval, waited = float(codes["interval"]), 0.0
     while True:
         sleep(interval)
+        waited += interval
         try:
             return gateway.form(
                 "/oauth/token",
@@ -46,7 +50,9 @@ def _wait(gateway: Gateway, codes: dict[str, Any], sleep: Callable[[float], None
         except Failed as failed:
             if failed.code == "slow_down":
                 interval += _SLOWER
-            elif failed.code != "authorization_pending" and failed.status < 500:
+            elif failed.code != "authorization_pending" and 0 < failed.status < 500:
+                raise
+            if waited > codes["expires_in"]:
                 raise
 
 

@@ -1,6 +1,7 @@
 """`hontoni`: what can be asked of it. Exit status: 0 good, 1 not, 2 it could not be done."""
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +15,9 @@ from hontoni_cli.setup import Wanted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    for stream in (sys.stdout, sys.stderr):  # some terminals know few characters
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     options, rest = _parser().parse_known_args(arguments)
     if rest and options.command != "verify":
         _parser().error(f"what is {rest[0]}?")
@@ -21,10 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[Any], int] = options.run
     try:
         return run(options)
-    except Failed as failed:
-        print(failed, file=sys.stderr)
+    except (Failed, OSError) as failed:
+        if not isinstance(failed, BrokenPipeError):
+            print(failed, file=sys.stderr)
         return 2
-    except (KeyboardInterrupt, BrokenPipeError):
+    except KeyboardInterrupt:
         return 2
 
 
@@ -112,7 +117,9 @@ def _receipt(options: Any) -> int:
         print(f"  {_line(line):<60}{line['cost']:>16}")
     print(f"  {'charged':<60}{receipt['charged']:>16}")
     if options.save:
-        options.save.write_text(json.dumps(document, indent=1, ensure_ascii=False))
+        options.save.write_text(
+            json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8"
+        )
         print(f"Kept in {options.save}: hontoni verify {options.save}")
     return 0
 

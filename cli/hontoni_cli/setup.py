@@ -10,13 +10,22 @@ from typing import Any
 
 from hontoni_cli import backups, home, login
 from hontoni_cli.clients.client import Client, File, Place
+from hontoni_cli.documents import text
 from hontoni_cli.gateway import Failed, Gateway, origin
 
 Say = Callable[[str], None]
 Ask = Callable[[str], bool]
 
 _TO_COME = "sk-gw-…"  # in the difference that is shown before there is a key
-_KEY = re.compile(r"sk-gw-[0-9A-Za-z]{30,}([0-9A-Za-z]{4})")
+# Whosever they are: values of what is called a secret, and what looks like one.
+_SECRETS = (
+    re.compile(
+        r"""(?i)((?:key|token|secret|password|authorization|credentials?)["']?\s*[:=]\s*["']?"""
+        r"""(?:bearer\s+|basic\s+)?)(?!\d+\b)[^\s"',}]{4,}"""
+    ),
+    re.compile(r"(?<![A-Za-z0-9])((?:sk|pk|rk|gsk|xai|hf|ghp|gho|glpat|AIza)[-_]?)[\w-]{12,}"),
+    re.compile(r"(://[^\s:/@]*:)[^\s/@]+(?=@)"),
+)
 
 
 @dataclass(frozen=True)
@@ -71,16 +80,19 @@ def undo(client: Client, say: Say, *, force: bool = False) -> None:
     entry = backups.pop(client.name, force=force)
     for kept in entry.files:
         say(f"{kept.path}: {'removed' if kept.before is None else 'as it was'}")
-    if entry.key_id is None:
-        return
+    for key_id in entry.key_ids:
+        _revoke(entry.url, key_id, say)
+
+
+def _revoke(url: str, key_id: int, say: Say) -> None:
     try:
         gateway = login.gateway()
-        if gateway.url != entry.url:
+        if gateway.url != url:
             raise Failed("you are signed in elsewhere")
-        gateway.ask("DELETE", f"/api/keys/{entry.key_id}")
+        gateway.ask("DELETE", f"/api/keys/{key_id}")
         say("The key that was made for it is revoked.")
     except Failed as failed:
-        say(f"Its key is not revoked ({failed}): do it at {entry.url}/keys")
+        say(f"Its key is not revoked ({failed}): do it at {url}/keys")
 
 
 def _gateway(wanted: Wanted) -> Gateway:
@@ -102,10 +114,11 @@ def _place(client: Client, gateway: Gateway, wanted: Wanted) -> Place:
 
 
 def _model(client: Client, gateway: Gateway) -> str:
-    """The first of those it likes that are on sale; else any that chats."""
+    """The first of those it likes that are on sale, one that stays before one that ends."""
     sold = Gateway(gateway.url).get("/api/models")["data"]
-    names = {name for row in sold for name in (row["id"], *row["aliases"])}
-    found = next((name for name in client.models if name in names), None)
+    ends = {name: row.get("ends_at") for row in sold for name in (row["id"], *row["aliases"])}
+    liked = [name for name in client.models if name in ends]
+    found = next((name for name in liked if not ends[name]), next(iter(liked), None))
     if found is None:
         raise Failed(f"Say which model: --model, one of {gateway.url}/models")
     return found
@@ -138,24 +151,20 @@ def _changes(files: Sequence[File]) -> list[_Change]:
 
 
 def _edited(before: bytes, file: File) -> bytes:
-    """With its own byte order mark and ends of lines."""
-    mark = b"\xef\xbb\xbf" if before.startswith(b"\xef\xbb\xbf") else b""
-    text = before.removeprefix(mark).decode()
-    windows = "\r\n" in text and text.count("\r\n") == text.count("\n")
-    edited = file.changed(text.replace("\r\n", "\n") if windows else text)
-    return mark + (edited.replace("\n", "\r\n") if windows else edited).encode()
+    found = text.read(before)
+    return found.bytes_of(file.changed(found.content))
 
 
 def _write(client: Client, place: Place, key_id: int | None) -> None:
     """All files, or none: what was written is taken back where one fails."""
     changes = _changes(client.files(place))
     kept = [backups.kept(change.path, change.after, change.puts) for change in changes]
-    backups.push(client.name, backups.Entry(place.url, key_id, kept))
+    backups.push(client.name, backups.Entry(place.url, [] if key_id is None else [key_id], kept))
     written = []
     try:
         for change, was in zip(changes, kept, strict=True):
             written.append(was)
-            change.path.parent.mkdir(parents=True, exist_ok=True)
+            change.path.resolve().parent.mkdir(parents=True, exist_ok=True)
             # It holds a key now: nobody else reads it.
             home.replace(change.path, change.after, was.mode & ~0o077)
     except BaseException:
@@ -166,7 +175,7 @@ def _write(client: Client, place: Place, key_id: int | None) -> None:
 
 
 def _difference(change: _Change) -> str:
-    """As `diff -u`, keys but for their end."""
+    """As `diff -u`, secrets but for their ends."""
     lines = difflib.unified_diff(
         (change.before or b"").decode().splitlines(keepends=True),
         change.after.decode().splitlines(keepends=True),
@@ -174,5 +183,18 @@ def _difference(change: _Change) -> str:
         str(change.path),
         n=2,
     )
-    shown = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
-    return _KEY.sub(r"sk-gw-…\1", shown)
+    return "".join(_hidden(line if line.endswith("\n") else f"{line}\n") for line in lines)
+
+
+def _hidden(line: str) -> str:
+    for pattern in _SECRETS:
+        line = pattern.sub(_shortened, line)
+    return line
+
+
+def _shortened(found: re.Match[str]) -> str:
+    secret = found[0].removeprefix(found[1])
+    if secret == _TO_COME:
+        return found[0]
+    ours = "sk-gw-" if secret.startswith("sk-gw-") else ""
+    return f"{found[1]}{ours}…{secret[-4:] if len(secret) > 12 else ''}"

@@ -22,7 +22,7 @@ from cockpit import daily
 from cockpit.daily import Period, midnight
 from cockpit.watch.models import Kind, Rule
 from cockpit.watch.sentences import sentence
-from gateway.reconciliation.vendors.margins import folded, of_places
+from gateway.reconciliation.vendors.earnings import folded, of_places
 from gateway.reconciliation.vendors.models import VendorDifference
 from gateway.usage.models import DeadEvent
 from gateway.usage.quarantine.models import Kind as Strange

@@ -10,8 +10,8 @@ import orjson
 from django.conf import settings
 
 from billing.books.ledger_files import ENTRIES, TRANSFERS
+from gateway.archive.columns import USAGE
 from gateway.archive.span import Span
-from gateway.archive.tables import USAGE
 from gateway.usage.models import UsageEvent
 from hontoni import archive_files
 from hontoni.archive_files import Table

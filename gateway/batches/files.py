@@ -88,7 +88,7 @@ def of(user_id: int, now: datetime | None = None) -> models.QuerySet[StoredFile]
 
 def find(user_id: int, file_id: str) -> StoredFile:
     """Raises NotFound."""
-    found = of(user_id).select_related("batch").filter(pk=file_id).first()
+    found = of(user_id).select_related("batch").filter(pk=file_id.replace("\0", "")).first()
     if found is None:
         raise NotFound(
             f"No such File object: {file_id[:100]}", code="file_not_found", param="file_id"

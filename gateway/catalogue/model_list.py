@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.catalogue.features import offers
 from gateway.catalogue.sold import Model
+from hontoni import digits
 from hontoni.errors import BadRequest
 
 _PAGE, _MOST = 20, 1000
@@ -66,9 +67,10 @@ def page(models: Iterable[Model], query: Mapping[str, str], *, anthropic: bool) 
 def _limit(raw: str | None) -> int:
     if raw is None:
         return _PAGE
-    if not raw.isdecimal() or not 1 <= int(raw) <= _MOST:
+    number = digits.whole(raw)
+    if number is None or not 1 <= number <= _MOST:
         raise BadRequest(f"limit is a number from 1 to {_MOST}.", param="limit")
-    return int(raw)
+    return number
 
 
 def _place(data: list[dict[str, Any]], name: str, param: str) -> int:

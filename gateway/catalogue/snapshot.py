@@ -17,10 +17,10 @@ from django.db.models import Model as DatabaseModel
 from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
-from gateway.catalogue import clock, life, models, rows, variants
+from gateway.catalogue import clock, model_life, models, rows, variants
 from gateway.catalogue.features import snapshot
 from gateway.catalogue.features.snapshot import Features
-from gateway.catalogue.life import Retired, Stand
+from gateway.catalogue.model_life import Retired, Stand
 from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.own_prices import terms
 from gateway.catalogue.own_prices.models import CustomerPrice
@@ -76,13 +76,13 @@ class Catalogue:
         """Why a name that meant a model means none now."""
         gone = (self.retired.get(self._id(base)) for base, _ in variants.readings(name))
         found = next((each for each in gone if each is not None), None)
-        return unknown(name) if found is None else life.retired(found, self.models)
+        return unknown(name) if found is None else model_life.retired(found, self.models)
 
     def _successor(self, gone: Retired) -> Model:
         """Who answers for it. Raises NotFound (404 model_retired)."""
         found = answering(gone, self.models, self.retired)
         if found is None:
-            raise life.retired(gone, self.models)
+            raise model_life.retired(gone, self.models)
         return found
 
     def other_names(self) -> dict[str, list[str]]:
@@ -122,7 +122,7 @@ def stand(model: Model, gone: Retired, account: int) -> Stand:
     own = terms.held(model.book.own, account, gone.id)
     listed = Price(0, gone.rates, long_rates=gone.long_rates)
     before = listed.at(own) if own else listed
-    return Stand(gone, life.compared(before.whole, now.whole))
+    return Stand(gone, model_life.compared(before.whole, now.whole))
 
 
 def unknown(name: str) -> NotFound:
@@ -226,7 +226,7 @@ def _meant(model: str, alternative: str, on_sale: dict[str, Model]) -> str:
     nearest, other = on_sale.get(model), on_sale.get(alternative)
     if other is None:
         return model
-    if nearest is None or life.compared(nearest.price.whole, other.price.whole) != "higher":
+    if nearest is None or model_life.compared(nearest.price.whole, other.price.whole) != "higher":
         return alternative
     return model
 
@@ -349,7 +349,7 @@ def _model(row: models.Model, price: Price, pool: Pool, features: Features) -> M
         long_context_window=row.long_context_window,
         long_context_beta=row.long_context_beta,
         pool=pool,
-        life=life.of(row),
+        life=model_life.of(row),
     )
 
 

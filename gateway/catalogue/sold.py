@@ -6,9 +6,9 @@ from typing import Any
 
 from django.utils.crypto import salted_hmac
 
-from gateway.catalogue import life, variants
+from gateway.catalogue import model_life, variants
 from gateway.catalogue.features.snapshot import Features, Rules
-from gateway.catalogue.life import Life
+from gateway.catalogue.model_life import Life
 from gateway.catalogue.own_prices.terms import LISTED, Own, Rates, Terms, surcharged
 from gateway.dialects.codecs import families
 from gateway.dialects.ir import Target, Usage
@@ -119,7 +119,7 @@ class Model:
     long_context_beta: str = ""
     pool: Pool = EMPTY
     coming: tuple[Price, ...] = ()
-    life: Life = life.UNKNOWN
+    life: Life = model_life.UNKNOWN
     owner: int = 0  # the account whose own price it has
     fee: Fee | None = None
     ours: "Model | None" = field(default=None, compare=False, repr=False)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from gateway.catalogue.life import Retired
+from gateway.catalogue.model_life import Retired
 from gateway.dialects.ir import Target, Thinking
 
 _PREFIX = re.compile(r"(?:models|openai|anthropic|google|gemini|vertex|hontoni)/", re.I)

@@ -18,14 +18,18 @@ from rest_framework.views import APIView
 
 from accounts.api.requests import valid
 from accounts.keys import scopes
-from gateway.archive import receipts as archived
-from gateway.archive.log import Log, Narrowing
+from gateway.archive import archived_receipts as archived
+from gateway.archive.archived_log import Log, Narrowing
 from gateway.catalogue import clock
 from gateway.catalogue.features import snapshot
 from gateway.catalogue.models import Model, Price, living
 from gateway.dashboard import signed_receipts
 from gateway.dashboard.receipt_serializers import ReceiptSerializer
-from gateway.dashboard.refusal_serializers import ExplainedSerializer, RefusalSerializer
+from gateway.dashboard.refusal_serializers import (
+    ExplainedSerializer,
+    RefusalFilterSerializer,
+    RefusalSerializer,
+)
 from gateway.dashboard.serializers import (
     ModelListSerializer,
     SummaryFilterSerializer,
@@ -33,7 +37,7 @@ from gateway.dashboard.serializers import (
     UsageSerializer,
     model_out,
 )
-from gateway.usage import charges, log, refusals, summary
+from gateway.usage import charges, log, member_usage, refusals, summary
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
@@ -115,7 +119,11 @@ def _log(user_id: int, requested: Mapping[str, Any]) -> Log:
     """What was requested of the log. The id is a UUIDv7: a range of time is a range of ids."""
     columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
     wanted = {columns[name]: requested[name] for name in columns if name in requested}
-    of = Narrowing(user_id, {name: value for name, value in wanted.items() if value})
+    if "member" in requested:
+        wanted["api_key_id__in"] = member_usage.keys_of(user_id, requested["member"])
+    of = Narrowing(
+        user_id, {name: value for name, value in wanted.items() if value not in (None, "")}
+    )
     events = UsageEvent.objects.filter(user_id=user_id)
     if "transaction" in requested:
         charge = _charge(user_id, requested["transaction"])
@@ -143,16 +151,31 @@ class RefusalsView(ListAPIView[Refusal]):
     scopes: ClassVar = {"GET": scopes.USAGE}
 
     serializer_class = RefusalSerializer
+    filters = RefusalFilterSerializer
     queryset = Refusal.objects.none()
     pagination_class = LatestFirst
 
-    @extend_schema(tags=["usage"], operation_id="list_refusals", summary="List refusals")
+    @extend_schema(
+        tags=["usage"],
+        operation_id="list_refusals",
+        summary="List refusals",
+        parameters=[RefusalFilterSerializer],
+    )
     def get(self, request: Request, *args: object, **kwargs: object) -> Response:
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Refusal]:
-        assert self.request.user.pk is not None
-        return Refusal.objects.filter(user_id=self.request.user.pk)
+        user_id, query = (
+            self.request.user.pk,
+            RefusalFilterSerializer(data=self.request.query_params),
+        )
+        assert user_id is not None
+        query.is_valid(raise_exception=True)
+        requested = query.validated_data
+        found = Refusal.objects.filter(user_id=user_id)
+        if "member" in requested:
+            found = found.filter(api_key_id__in=member_usage.keys_of(user_id, requested["member"]))
+        return found.filter(api_key_id=requested["key"]) if "key" in requested else found
 
 
 class SummaryView(APIView):

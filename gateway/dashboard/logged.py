@@ -7,10 +7,10 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import Http404
 
-from gateway.archive.log import Log, Narrowing
+from gateway.archive.archived_log import Log, Narrowing
 from gateway.catalogue.models import Model
 from gateway.dashboard.selection import Selection
-from gateway.usage import charges, log, series
+from gateway.usage import charges, log, member_usage, series
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import UsageEvent
 from gateway.vendors.models import Vendor
@@ -56,7 +56,7 @@ def with_routes(events: Iterable[UsageEvent]) -> list[UsageEvent]:
 def selected(user_id: int, chosen: Selection, within: series.Span | None, *, most: int) -> Log:
     """The log of a selection, newest first, of which so many will be read at most. Raises Http404
     for a charge there is none of; its slices raise Unavailable where the archive is away."""
-    of = Narrowing(user_id, _columns(chosen), _failed(chosen), began=within)
+    of = Narrowing(user_id, _columns(user_id, chosen), _failed(chosen), began=within)
     of = of.between(None, chosen.before)
     if not chosen.transaction:
         return Log(narrowed(user_id, chosen, within=within, most=most), of)
@@ -87,9 +87,9 @@ def narrowed(
     if events is None:
         events = UsageEvent.objects.filter(user_id=user_id)
     return log.narrowed(
-        corrected(events).select_related("api_key"),
+        corrected(events).select_related("api_key__member__person"),
         user_id,
-        _columns(chosen),
+        _columns(user_id, chosen),
         failed=_failed(chosen),
         within=within,
         before=chosen.before,
@@ -97,9 +97,12 @@ def narrowed(
     )
 
 
-def _columns(chosen: Selection) -> dict[str, Any]:
+def _columns(user_id: int, chosen: Selection) -> dict[str, Any]:
     wanted = {"model": chosen.model, "tool": chosen.tool, "api_key_id": chosen.key}
-    return {name: value for name, value in wanted.items() if value}
+    found: dict[str, Any] = {name: value for name, value in wanted.items() if value}
+    if chosen.member:
+        found["api_key_id__in"] = member_usage.keys_of(user_id, chosen.member)
+    return found
 
 
 def _failed(chosen: Selection) -> bool | None:

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from accounts.api.team_api import work_in
 from accounts.keys import scopes
-from gateway.usage import members
+from gateway.usage import member_usage
 from hontoni.drf import Strict, problems
 from hontoni.money import dollars
 
@@ -37,10 +37,10 @@ class MemberUsageSerializer(serializers.Serializer[Any]):
     cost = serializers.SerializerMethodField(help_text="Dollars.")
     refusals = serializers.IntegerField(help_text="Of the last month.")
 
-    def get_role(self, row: members.MemberUsage) -> str | None:
+    def get_role(self, row: member_usage.MemberUsage) -> str | None:
         return row.member.role if row.member else None
 
-    def get_cost(self, row: members.MemberUsage) -> str:
+    def get_cost(self, row: member_usage.MemberUsage) -> str:
         return dollars(row.cost)
 
 
@@ -59,5 +59,5 @@ class MembersUsage(APIView):
         query.is_valid(raise_exception=True)
         work = work_in(request, pk, scopes.USAGE)
         span = query.validated_data
-        rows = members.used(work.account.pk, span["since"], span["until"])
+        rows = member_usage.used(work.account.pk, span["since"], span["until"])
         return Response(MemberUsageSerializer(rows, many=True).data)

@@ -57,7 +57,7 @@ _KINDS: dict[str, Promise] = {
     Kind.HEADER: pgettext_lazy("left out", "header"),
     Kind.BLOCK: pgettext_lazy("left out", "content block"),
 }
-_BALANCE = " (balance)"  # as gateway/usage/left_out.py has it
+_BALANCE = " (balance)"  # as gateway/usage/left_out_counts.py has it
 
 
 def left_out(each: str) -> tuple[str, str, str]:

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from gateway.usage.explanations import explain
 from gateway.usage.models import Refusal
+from hontoni.drf import Query
 
 
 class RefusalSerializer(serializers.ModelSerializer[Refusal]):
@@ -25,6 +26,13 @@ class RefusalSerializer(serializers.ModelSerializer[Refusal]):
 
     def get_explanation(self, refusal: Refusal) -> str:
         return str(explain(refusal))
+
+
+class RefusalFilterSerializer(Query):
+    """What /api/usage/refusals can be narrowed to."""
+
+    key = serializers.IntegerField(required=False, help_text="id of one of your API keys")
+    member = serializers.IntegerField(required=False, help_text="id of a member of the team")
 
 
 class ExplainedSerializer(serializers.Serializer[Any]):

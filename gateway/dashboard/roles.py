@@ -13,7 +13,10 @@ from django.db.models import Q
 
 from gateway.dashboard.models import RoleGrant
 
-_ACCOUNTS = ("view_user", "view_apikey", "view_personaltoken")
+_ACCOUNTS = (
+    *("view_user", "view_apikey", "view_personaltoken"),
+    *("view_membership", "view_teamevent"),
+)
 _BOOKS = (
     "view_wallet",
     "view_ledgeraccount",

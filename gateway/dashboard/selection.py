@@ -68,6 +68,7 @@ class SelectionForm(forms.Form):
         label=_("Tool"), choices=[(name, name) for name in NAMES], required=False
     )
     key = forms.IntegerField(label=_("Key"), required=False, min_value=1, max_value=2**62)
+    member = forms.IntegerField(label=_("Member"), required=False, min_value=1, max_value=2**62)
     outcome = forms.ChoiceField(label=_("Outcome"), choices=OUTCOMES, required=False)
     transaction = forms.CharField(required=False, max_length=30)
     before = forms.UUIDField(required=False)
@@ -105,6 +106,7 @@ class Selection:
     model: str
     tool: str
     key: int | None
+    member: int | None
     outcome: str
     transaction: str
     before: UUID | None
@@ -163,7 +165,7 @@ class Selection:
     @property
     def narrowing(self) -> dict[str, Any]:
         """As rollups and the log are narrowed."""
-        return {"model": self.model, "tool": self.tool, "key": self.key}
+        return {"model": self.model, "tool": self.tool, "key": self.key, "member": self.member}
 
     def parameters(self) -> dict[str, str]:
         """What an address has to say, so that it leads here again."""

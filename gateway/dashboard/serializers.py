@@ -127,6 +127,10 @@ class UsageFilterSerializer(Query):
     """What /api/usage can be narrowed to."""
 
     key = serializers.IntegerField(required=False, help_text="id of one of your API keys")
+    member = serializers.IntegerField(
+        required=False,
+        help_text="id of a member of the team: of all keys of theirs, ended ones too",
+    )
     model = serializers.CharField(required=False)
     tool = serializers.ChoiceField(NAMES, required=False)
     transaction = serializers.CharField(

@@ -17,7 +17,7 @@ from rest_framework.renderers import JSONRenderer
 
 from accounts.models import User
 from billing.books import signing
-from gateway.archive import receipts as archived
+from gateway.archive import archived_receipts as archived
 from gateway.dashboard.receipt_serializers import ReceiptSerializer
 from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent

@@ -12,6 +12,7 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Literal
 
+from accounts.models import ApiKey
 from gateway.catalogue.models import BUCKETS
 from hontoni.money import DOLLAR, dollars
 
@@ -28,11 +29,16 @@ class Column:
     value: Callable[[Any], Any]
 
 
+def _member(key: ApiKey) -> str:
+    return key.member.person.email if key.member else ""
+
+
 def _plain(kind: Kind, *names: str) -> list[Column]:
     return [Column(name, kind, attrgetter(name)) for name in names]
 
 
 _KEY = Column("key", "text", lambda row: row.api_key.name)
+_MEMBER = Column("member", "text", lambda row: _member(row.api_key))
 REQUESTS: Sequence[Column] = (
     *_plain("text", "request_id"),
     *_plain("moment", "created_at"),
@@ -47,6 +53,7 @@ REQUESTS: Sequence[Column] = (
     *_plain("text", "client", "tool"),
     Column("vendor", "text", lambda row: row.way.vendor),
     Column("attempts", "number", lambda row: len(row.way.attempts)),
+    _MEMBER,
 )
 HOURS: Sequence[Column] = (
     *_plain("moment", "hour"),
@@ -54,6 +61,7 @@ HOURS: Sequence[Column] = (
     *_plain("text", "model", "tool"),
     *_plain("number", "requests", "errors", *BUCKETS),
     Column("cost_usd", "money", lambda row: row.cost),
+    _MEMBER,
 )
 
 

@@ -94,6 +94,9 @@ class Rounds(Translator):
     def feed(self, chunk: bytes) -> bytes:
         return self._send(self._sifted(self._reader.feed(chunk)))
 
+    def speak(self, chunk: bytes) -> bytes | None:
+        return None
+
     def close(self) -> bytes:
         return self._send(self._sifted(self._reader.close()))
 

@@ -34,6 +34,11 @@ class Splitter:
         self._after_cr = False
         self._fresh = True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no event has begun that is not whole."""
+        return not (self._buffer or self._after_cr)
+
     def feed(self, chunk: bytes) -> list[Frame]:
         """The frames that `chunk` completes. TooLong when one never ends."""
         if self._after_cr or b"\r" in chunk:

@@ -9,6 +9,7 @@ import orjson
 
 from gateway.dialects import sse
 from gateway.dialects.codecs import failures
+from gateway.dialects.envelope import LESSONS, Envelope, last_event
 from gateway.dialects.ir import Failed, Finish, Head, Tally, Usage
 
 # Text and tool arguments of both dialects, and reasoning. A quote inside is escaped, so the match
@@ -16,8 +17,15 @@ from gateway.dialects.ir import Failed, Finish, Head, Tally, Usage
 STRING = rb'\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"'
 _TEXT = re.compile(rb'"(?:content|text|arguments|partial_json)"' + STRING)
 _THOUGHTS = re.compile(rb'"(?:thinking|reasoning_content)"' + STRING)
+REASONS = re.compile(rb'"type"\s*:\s*"response\.reasoning_')  # and its `delta` is no text
 _MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _DATA = re.compile(rb"(?:^|[\r\n])data:([^\r\n]*)")
+# Whatever any tap looks for in an event beside its text: one that has none of it only speaks.
+_SAYS_MORE = re.compile(
+    rb'"usage"\s*:\s*\{|"(?:error|stop_reason)"(?!\s*:\s*null)|"finish_reason"\s*:\s*"|\[DONE\]'
+    rb'|_calls?"(?!\s*:\s*(?:null|\[\]))|"refusal"\s*:\s*"|message_|content_block_st'
+    rb'|"compaction"|"server_tool_use"|response\.(?!\w+\.delta\b)'
+)
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _PING = ("ping",)
 _OPENINGS = (*_PING, "message_start", "response.created", "response.in_progress")
@@ -48,10 +56,14 @@ class Tap:
     upstream_id: ClassVar[str] = ""  # the vendor's headers have it
 
     __slots__ = (
+        "_envelope",
+        "_lessons",
+        "_newest",
         "_pending",
         "_prelude",
         "_rename_to",
         "_renamed",
+        "_thinks",
         "begun",
         "called",
         "ended",
@@ -72,6 +84,10 @@ class Tap:
         self._renamed: bytes | None = None
         self._pending = b""
         self._prelude = b""
+        self._envelope: Envelope | None = None
+        self._thinks = False  # what is in it
+        self._lessons = LESSONS
+        self._newest = b""  # of what was passed on
         self.begun = False
         self.usage: dict[str, Any] | None = None
         self.text_bytes = self.thought_bytes = 0
@@ -97,10 +113,10 @@ class Tap:
 
     def feed(self, chunk: bytes) -> bytes:
         """Whole events, ready to be sent on; the rest is kept until its end arrives."""
-        data = self._pending + chunk if self._pending else chunk
-        if data.endswith(b"\n\n"):  # nearly always: a vendor writes whole events
-            self._pending = b""
-        else:
+        data, self._pending = self._pending + chunk if self._pending else chunk, b""
+        if (spoken := self.speak(data)) is not None:
+            return spoken
+        if not data.endswith(b"\n\n"):  # seldom: a vendor writes whole events
             end = 0
             for boundary in _BOUNDARY.finditer(data):
                 end = boundary.end()
@@ -108,6 +124,32 @@ class Tap:
             if len(self._pending) > _LARGEST_EVENT:
                 self.error = failures.BROKEN  # an event without an end
         return self._read(data) if data else b""
+
+    def speak(self, data: bytes) -> bytes | None:
+        """As `feed`, of events that differ from an earlier one in their text alone: nearly all.
+        None, and nothing is done, for what is anything else."""
+        if self._pending or self._envelope is None or not (texts := self._envelope.texts(data)):
+            return None
+        self._lessons = LESSONS
+        said = sum([end - start for start, end in texts])
+        if self._thinks:
+            self.thought_bytes += said
+        else:
+            self.text_bytes += said
+        self._newest = data = self._rename(data)
+        return data
+
+    def _learn(self, block: bytes) -> None:
+        """The next event may be like the last of these."""
+        self._lessons -= 1
+        event = last_event(block)
+        said, thought = any(self.text.findall(event)), any(_THOUGHTS.findall(event))
+        if said == thought:  # it says nothing, or both
+            return
+        envelope = Envelope.of(event, self.text if said else _THOUGHTS)
+        if envelope is not None and _SAYS_MORE.search(envelope.around) is None:
+            self._envelope = envelope
+            self._thinks = thought or REASONS.search(envelope.around) is not None
 
     def close(self) -> bytes:
         """What was left when the stream ended without a blank line; and what its vendor left out
@@ -128,6 +170,8 @@ class Tap:
         if self.telling.search(block):
             block = self._judged(block)
         self._hear(block)
+        if self._lessons and self.begun:
+            self._learn(block)
         block = self._rename(self._observe(block))
         if self.begun:
             return block

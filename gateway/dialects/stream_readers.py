@@ -21,7 +21,15 @@ from gateway.dialects.codecs import (
 )
 from gateway.dialects.codecs.tokens import guessed, merge
 from gateway.dialects.ir import Failed, Finish, Head, Tally, Usage
-from gateway.dialects.stream_reader import STRING, Tap, data_of, events_of, text_bytes, within
+from gateway.dialects.stream_reader import (
+    REASONS,
+    STRING,
+    Tap,
+    data_of,
+    events_of,
+    text_bytes,
+    within,
+)
 
 __all__ = ["ChatTap", "MessagesTap", "ResponsesTap", "Tap", "data_of", "text_bytes"]
 
@@ -177,6 +185,8 @@ class MessagesTap(Tap):
     def _opens_reasoning(self, data: dict[str, Any]) -> bool | None:
         if data.get("type") == "content_block_stop":
             return False
+        if data.get("type") != "content_block_start":
+            return None  # it only talks of them
         kind = within(data, "content_block").get("type")
         self.called = self.called or kind == "tool_use"
         return kind in ("thinking", "redacted_thinking")
@@ -264,20 +274,19 @@ class ResponsesTap(Tap):
     text = _DELTA
     edges = _ITEM_EDGES
 
-    __slots__ = ("_id", "_items", "_last", "_response")
+    __slots__ = ("_id", "_items", "_response")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
         self._items: dict[Any, Any] = {}  # what tools do, by where it stands: as last heard
         self._id: Any = None
-        self._last = b""
         self._response: dict[str, Any] | None = None
 
     def _hear(self, block: bytes) -> None:
         if b"response.reasoning_" not in block:
             return super()._hear(block)
         for event in events_of(block):  # `delta` holds reasoning in some of them
-            if b"response.reasoning_" in event:
+            if REASONS.search(event):
                 self.thought_bytes += sum(map(len, _DELTA.findall(event)))
             else:
                 super()._hear(event)
@@ -309,7 +318,7 @@ class ResponsesTap(Tap):
         return endings.of_reply("openai_responses", response | {"output": items})
 
     def _observe(self, block: bytes) -> bytes:
-        self._last = block or self._last
+        self._newest = block or self._newest
         if b'_call"' in block and b"response.output_item." in block:
             given = (data for data in data_of(block) if isinstance(data.get("item"), dict))
             self._items |= {data.get("output_index", id(data)): data["item"] for data in given}
@@ -355,7 +364,7 @@ class ResponsesTap(Tap):
         """Agents only take `response.failed` for the end (protocols.md section 0, rule 8)."""
         if not self.begun or self._response is None:
             return openai_responses.Encoder(self.head).feed(failed)
-        numbers = _SEQUENCE.findall(self._last)
+        numbers = _SEQUENCE.findall(self._newest)
         given = {
             "type": "response.failed",
             "sequence_number": int(numbers[-1]) + 1 if numbers else 0,

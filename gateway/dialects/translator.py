@@ -96,6 +96,12 @@ class Translator:
         """What to send the client; nothing when it wants the answer whole."""
         return self._send(self._reader.feed(chunk))
 
+    def speak(self, chunk: bytes) -> bytes | None:
+        """As `feed`, if nothing but text is in it; else None, and nothing is done."""
+        if self.finished or not (events := self._reader.spoken(chunk)):
+            return None
+        return self._send(events)
+
     def close(self) -> bytes:
         return self._send(self._reader.close())
 

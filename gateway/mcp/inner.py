@@ -2,6 +2,7 @@
 the caller's request changed but what is asked."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,7 @@ class Doors:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request. Parameters that are None are left out."""
-        raw = b"" if body is None else orjson.dumps(body)
+        raw = b"" if body is None else _written(body)
         given = {name: value for name, value in (query or {}).items() if value is not None}
         kept = [(n, v) for n, v in self.scope["headers"] if n not in _OF_THE_OUTER]
         more = {"content-type": "application/json", "content-length": str(len(raw))}
@@ -99,6 +100,15 @@ async def _answered(app: ASGIApp, scope: Scope, raw: bytes) -> Answer:
     finally:
         over.set()
     return Answer(status, _parsed(b"".join(pieces)))
+
+
+def _written(body: Any) -> bytes:
+    """Whatever came as JSON goes on as JSON: numbers beyond 64 bits, too, which are the door's to
+    refuse."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        return json.dumps(body).encode()
 
 
 def _parsed(raw: bytes) -> Any:

@@ -88,6 +88,10 @@ async def _run(name: str, given: dict[str, Any]) -> dict[str, Any]:
     known = tool.parameters["properties"]
     if unknown := [each for each in given if each not in known]:
         raise ToolError(f"{name} has no parameter {unknown[0][:60]}.")
+    try:
+        orjson.dumps(given)
+    except TypeError as error:  # no door takes it: a number of many digits, a nest of lists
+        raise ToolError(f"{name} cannot be asked that: {error}.") from None
     found = await tool.run(given, cast(Any, None))
     return cast(dict[str, Any], found)
 
@@ -116,12 +120,12 @@ def _result(text: str, found: dict[str, Any] | None) -> CallToolResult:
 
 
 def _write_down(caller: Caller, name: str, given: dict[str, Any], good: bool) -> None:
-    plain = {key[:60]: value for key, value in given.items() if _is_plain(value)}
+    plain = {key[:60]: value for key, value in given.items() if _is_plain(key, value)}
     events.record(
         caller.account,
         User.objects.filter(pk=caller.person).first(),
         "tool_called",
-        name,
+        name.replace("\0", ""),
         ip=caller.address or None,
         by="API key" if caller.by_key else "token",
         done=good,
@@ -129,9 +133,11 @@ def _write_down(caller: Caller, name: str, given: dict[str, Any], good: bool) ->
     )
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(name: str, value: Any) -> bool:
     """Numbers and short words: no request's text is kept here."""
-    return isinstance(value, int | None) or (isinstance(value, str) and len(value) <= 100)
+    if isinstance(value, int | None):
+        return "\0" not in name and abs(value or 0) < 2**63
+    return isinstance(value, str) and len(value) <= 100 and "\0" not in f"{name}{value}"
 
 
 _server: Server[Any] = Server(

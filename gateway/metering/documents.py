@@ -13,6 +13,8 @@ picture block without a picture in it.
   that cannot be read in a moment counts as the whole context window, and so does any other packed
   document, and whatever is only pointed at by its URL: its size is known to its vendor.
 * Sound counts as sound.py has it. Film has no bound and is refused.
+* A summary in the place of a conversation is packed (codecs/summaries.py), and counts by what it
+  says.
 """
 
 import asyncio
@@ -24,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from gateway.catalogue.sold import Model
-from gateway.dialects.codecs import media
+from gateway.dialects.codecs import media, summaries
 from gateway.metering import sound
 from hontoni.errors import BadRequest
 
@@ -38,9 +40,9 @@ _PAGE = {"anthropic": 5_000, "openai": 2_500, "google": 1_200}  # its image
 _USUAL_PAGE = 2_500
 
 _MARK = re.compile(  # written so that it costs no more than three words did
-    rb'"(?:i(?:mage|mage_url|nput_image|nput_file|nput_video|nput_audio|nlineData)|document'
+    rb'"(?:(?:i(?:mage|mage_url|nput_image|nput_file|nput_video|nput_audio|nlineData)|document'
     rb"|file(?:_id|_url|_uri|Data)?"
-    rb'|computer_screenshot|video(?:_url)?)"'
+    rb'|computer_screenshot|video(?:_url)?)"|hns)'
 )
 _PICTURES = frozenset(("image", "image_url", "input_image", "computer_screenshot"))
 _DOCUMENTS = frozenset(("document", "file", "input_file"))
@@ -108,7 +110,8 @@ async def survey(
     if attaches_nothing(body, spelled(body)):
         return NOTHING
     window = max(window, _TAKES.get(model.id, _TAKES_OF.get(model.vendor, 0)))
-    found = NOTHING
+    summarised = summaries.expanded(parsed)
+    found = Attached(0, summarised // 3, summarised)
     for block in _content(dialect, parsed):
         kind = block.get("type")
         _refuse_file_id(block)

@@ -328,7 +328,11 @@ async def settle(call: Call) -> None:
     stores.keep(call, event)
     try:
         state = await limiter.settle(
-            call.admitted_ask(), cost=call.cost, event=event, giveback=giveback
+            call.admitted_ask(),
+            cost=call.cost,
+            event=event,
+            giveback=giveback,
+            failed=call.failed,
         )
     except ApiError:
         logger.exception("settle.postponed %s", call.id)

@@ -16,6 +16,7 @@ from gateway.dialects.codecs import summaries
 from gateway.dialects.codecs.openai_responses import history
 from gateway.dialects.ir import Target
 from gateway.dialects.json_patch import parse
+from gateway.plane import members
 from gateway.state import conversation
 
 _LARGE = 262_144
@@ -42,6 +43,7 @@ async def requested(body: bytes) -> bytes:
 
 def _requested(body: bytes) -> bytes:
     parsed = parse(body)
+    members.agree(body, parsed)
     kept = {name: value for name, value in parsed.items() if name not in _OF_ANSWERS}
     if isinstance(tools := kept.get("tools"), list):  # of the conversation: nobody runs any now
         kept["tools"] = [each for each in tools if not _is_hosted(each)]

@@ -242,6 +242,11 @@ class Exchange:
         else:
             await self._start(200, head)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a stream has begun here, and its client has read what was written."""
+        return self._connection is not None and self._connection.is_free
+
     def write_now(self, data: bytes) -> bool:
         """As `write`, if nobody need wait for the client."""
         if self._connection is None or not self._connection.write_now(data):

@@ -16,7 +16,7 @@ from starlette.types import Scope
 from gateway.dialects.codecs.gemini.encoder import ARRAY
 from gateway.dialects.codecs.gemini.spelling import canonical
 from gateway.dialects.json_patch import parse
-from gateway.plane import large
+from gateway.plane import large, members
 from gateway.plane.exchange import JSON_STREAM, Exchange
 from hontoni.errors import BadRequest, NotFound
 
@@ -78,7 +78,9 @@ def respelled(
     body: bytes, model: str = "", streams: bool | str = False
 ) -> tuple[bytes, dict[str, Any]]:
     """The same of a body that names its model itself, if none is given."""
-    raw = canonical(parse(body or b"{}"))
+    raw = parse(body or b"{}")
+    members.agree(body or b"{}", raw)
+    raw = canonical(raw)
     if wrapped := raw.get("generateContentRequest"):
         if not isinstance(wrapped, dict):
             raise BadRequest("generateContentRequest must be an object.")

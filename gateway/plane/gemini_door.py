@@ -10,6 +10,7 @@ from gateway.plane.client_dialects import GEMINI
 from gateway.plane.endpoints import embeddings, serving
 from gateway.plane.exchange import Exchange
 from gateway.plane.upstream import Upstream
+from hontoni import digits
 from hontoni.errors import BadRequest, NotFound
 
 _PAGE, _MOST = 50, 1000
@@ -59,10 +60,11 @@ async def model(http: Exchange, upstream: Upstream) -> None:
 
 def _page(query: dict[str, str]) -> tuple[int, int]:
     """Where it begins, and how many models it has. Raises BadRequest."""
-    start, size = query.get("pageToken") or "0", query.get("pageSize") or str(_PAGE)
-    if not (start.isdecimal() and size.isdecimal() and int(size) > 0):
+    start = digits.whole(query.get("pageToken") or "0")
+    size = digits.whole(query.get("pageSize") or str(_PAGE))
+    if start is None or not size:
         raise BadRequest("pageSize is a number, and pageToken what the page before gave.")
-    return int(start), min(int(size), _MOST)
+    return start, min(size, _MOST)
 
 
 def shape(model: Model) -> dict[str, Any]:

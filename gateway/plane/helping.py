@@ -6,6 +6,7 @@ round behind the last use offers none, so there are never more rounds than that.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,8 @@ from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
 from gateway.vendors.web import reading, searching
 from hontoni.errors import Unavailable
+
+logger = logging.getLogger(__name__)
 
 _LEAST_OUTPUT = 16  # tokens; with fewer left the answer ends for its length
 _BYTES_PER_TOKEN = 3
@@ -78,6 +81,9 @@ async def _one(lane: Translation, tap: Rounds, call: HostedCall) -> HostedCall:
     except searching.Failed as failed:
         return replace(call, error=failed.code)
     except Unavailable:
+        return replace(call, error=searching.UNAVAILABLE)
+    except Exception:  # what strangers' pages break is a call that failed, not the whole answer
+        logger.exception("helping.failed %s", call.tool)
         return replace(call, error=searching.UNAVAILABLE)
 
 

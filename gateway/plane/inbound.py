@@ -23,6 +23,7 @@ from gateway.vendors import sessions
 from gateway.vendors.manners import Named
 from hontoni.errors import BadRequest
 
+_LONGER_BYTES = 16_384  # that a translation may add, unlooked at: the words of another dialect
 _NOTED = ("gpt-4o",)  # the documentation has gpt-4o-1m: accepted, without effect
 _UNCONDITIONAL = b"claude-cli"  # asks every model to think, whatever the user chose
 
@@ -105,6 +106,19 @@ class InboundRequest(NamedTuple):
         """The same at the prices by now: of `model`, the same model, and of those beside it."""
         hold = estimates.hold(model, self.estimate)
         return self._replace(model=model, hold=hold, bare=None).covering(sifted)
+
+    def sent_as(self, size: int) -> "InboundRequest":
+        """The same, held for by the body that a vendor is sent, where that is far longer than the
+        one that came: whatever a translation says more often, somebody reads."""
+        known = max(len(self.body), self.estimate.most)
+        if (more := size - known) <= known // 4 + _LONGER_BYTES:
+            return self
+        estimate = self.estimate._replace(
+            likely=self.estimate.likely + more // estimates.BYTES_PER_TOKEN,
+            most=self.estimate.most + more,
+        )
+        hold = estimates.hold(self.model, estimate)
+        return self._replace(estimate=estimate, hold=hold, bare=None)
 
     def whole(self, sifted: Sifted) -> "InboundRequest":
         """The same with all held that it may cost, through whichever key it goes."""

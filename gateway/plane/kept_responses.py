@@ -14,7 +14,7 @@ import orjson
 
 from gateway.dialects.json_patch import parse
 from gateway.dialects.stream_readers import data_of
-from gateway.plane import large
+from gateway.plane import large, members
 from gateway.plane.callers import Caller
 from gateway.plane.exchange import Exchange
 from gateway.state import conversation, records
@@ -69,13 +69,15 @@ async def _prepared(
 ) -> tuple[bytes, dict[str, Any]]:
     allowed = records.keeps() and caller.keeps_responses
     http.parsed = parsed
+    if (points := conversation.points(parsed)) or parsed.get("background"):
+        await members.agreed(body, parsed)
     if parsed.get("background") and http.kept is None:
         _may_wait(parsed, allowed)
         raise Detach(parsed)
     if not allowed:
         return body, parsed
     before: Keeping = http.kept or Keeping(caller.account, [])
-    if conversation.points(parsed):
+    if points:
         body, found = await _whole(http, caller, parsed)
         parsed, own, chain = found.body, found.own, found.chain
     elif parsed.get("store") is False:

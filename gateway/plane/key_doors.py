@@ -44,7 +44,7 @@ def _known(digest: bytes) -> dict[str, Any]:
         "member": found.member.person.email if found.member else None,
         "allowed_models": restrictions.models_of(found) or None,
         "allowed_ips": [str(each) for each in restrictions.networks_of(found)] or None,
-        "overflow": overflow.standing(found, plan.surcharge, datetime.now(UTC)),
+        "overflow": overflow.standing(found, plan, datetime.now(UTC)),
     }
 
 

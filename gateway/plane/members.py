@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from gateway.dialects.json_patch import parse
 from hontoni.errors import BadRequest
 
 # At the top of a body of any dialect.
@@ -25,6 +26,7 @@ _TOP = frozenset(
         *("container", "context_management", "web_search_options", "modalities", "prediction"),
         *("background", "store", "previous_response_id", "conversation", "cache_control"),
         *("response_format", "text", "betas", "include", "truncation", "verbosity"),
+        *("size", "quality", "partial_images", "dimensions", "best_of", "suffix", "voice"),
     )
 )
 # In the small objects that decide how much is done.
@@ -43,6 +45,7 @@ _FREE = frozenset(
     (
         *("arguments", "args", "input_schema", "parameters", "schema", "metadata", "properties"),
         *("logit_bias", "cache_hints", "user_location", "$defs", "definitions"),
+        *("response", "responseSchema", "responseJsonSchema", "parametersJsonSchema", "labels"),
     )
 )
 _LOOKED_INTO = frozenset((*_SETTINGS, "tools"))
@@ -73,6 +76,29 @@ async def check(body: bytes) -> None:
         twice = await asyncio.to_thread(_twice, body)
     if twice:
         raise BadRequest(f"{twice} occurs twice.", param=twice)
+
+
+def agree(body: bytes, parsed: dict[str, Any]) -> None:
+    """The whole look, of a body that is written anew before anybody understands it: what stood
+    there twice would be there once. Blocking for as long as it is large. Raises BadRequest."""
+    look(parsed)
+    if not spelling(body, parsed)[0] and (twice := _twice(body)):
+        raise BadRequest(f"{twice} occurs twice.", param=twice)
+
+
+def parsed(raw: bytes) -> dict[str, Any]:
+    """A small body, parsed and looked at as by `agree`. Raises BadRequest."""
+    found = parse(raw)
+    agree(raw, found)
+    return found
+
+
+async def agreed(body: bytes, parsed: dict[str, Any]) -> None:
+    """As `agree`, beside the event loop if that is much work."""
+    if len(body) <= _LARGE:
+        agree(body, parsed)
+    else:
+        await asyncio.to_thread(agree, body, parsed)
 
 
 def look(parsed: dict[str, Any]) -> None:

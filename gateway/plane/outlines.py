@@ -48,8 +48,8 @@ class Outline(NamedTuple):
 
 
 def settings(dialect: str, parsed: Mapping[str, Any]) -> bytes:
-    """What a body says beside its text, as JSON; nothing where it says anything else than text and
-    settings."""
+    """What a body says beside its text, as JSON behind its dialect's name: the same words mean
+    something else in another. Nothing where it says anything else than text and settings."""
     members = _MEMBERS.get(dialect)
     if members is None or not members.issuperset(parsed):
         return b""
@@ -61,7 +61,7 @@ def settings(dialect: str, parsed: Mapping[str, Any]) -> bytes:
         said = orjson.dumps({name: parsed[name] for name in parsed if name not in _TEXTS})
     except orjson.JSONEncodeError:
         return b""
-    return said if len(said) <= _LONGEST else b""
+    return b"%b %b" % (dialect.encode(), said) if len(said) <= _LONGEST else b""
 
 
 def _is_text(messages: Any, roles: frozenset[str]) -> bool:

@@ -9,6 +9,7 @@
 
 from typing import TYPE_CHECKING
 
+from gateway.usage.overflow import CAP
 from hontoni.errors import ApiError
 from hontoni.money import dollars, per_cent
 from ratelimits.headers import refusal
@@ -58,25 +59,28 @@ def refused(call: "Call", state: State) -> ApiError:
     if past is None or allowed is None:
         return refusal(state, limits, guard)
     spent, held = state.past or (0, 0)
-    told = {"cap": dollars(allowed.cap), "spent": dollars(spent), "held": dollars(held)}
+    standing = {"cap": dollars(allowed.cap), "spent": dollars(spent), "held": dollars(held)}
     if state.binding in _SOON:
         return refusal(state, limits, guard)
     window = refusal(past, limits, guard)
     if state.binding == "overflow_hold":  # the rest of the cap may be free in a moment
         window.headers = {"Retry-After": "2"}
-    window.message += f" Overflow does not admit it: {_why(call, state, told)}"
-    window.details["overflow"] = told
+    code, why = _why(call, state, standing)
+    window.message += f" Overflow does not admit it: {why}"
+    window.details["overflow"] = standing | {"refused_by": code}
     return window
 
 
-def _why(call: "Call", state: State, told: dict[str, str]) -> str:
-    most = f"this API key may spend ${told['cap']} a month past its windows"
+def _why(call: "Call", state: State, standing: dict[str, str]) -> tuple[str, str]:
+    """By what, for programs, and in words."""
+    most = f"this API key may spend ${standing['cap']} a month past its windows"
     match state.binding:
         case "overflow_month":
-            return (
-                f"{most}, has spent ${told['spent']}, and this request could cost "
+            return CAP, (
+                f"{most}, has spent ${standing['spent']}, and this request could cost "
                 f"${dollars(call.hold.full)}."
             )
         case "overflow_hold":
-            return f"{most}, and requests that are still running hold the rest."
-    return refusal(state, call.caller.limits, call.ask and call.ask.guard).message
+            return "on_hold", f"{most}, and requests that are still running hold the rest."
+    other = refusal(state, call.caller.limits, call.ask and call.ask.guard)
+    return other.code, other.message

@@ -129,6 +129,8 @@ async def prepare(
     lane = adapters.choose(there) if request.beside is None else await large.choose(there)
     if http.compacts:
         await large.beside(lane, lane.compact)
+    if isinstance(lane, Translation):
+        request = request.sent_as(len(lane.body))
     return Call(
         http=http,
         caller=caller,
@@ -162,7 +164,7 @@ def notices(request: InboundRequest) -> Headers:
 
 
 def served(request: InboundRequest) -> Headers:
-    """Which model serves it, for which one it does, and when that ends (catalogue/life.py)."""
+    """Which model serves, for which one, and when that ends (catalogue/model_life.py)."""
     model, gone = request.model, request.variant.instead_of
     headers: Headers = [(b"x-hontoni-model", model.id.encode())]
     if gone is not None:

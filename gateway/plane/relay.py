@@ -9,7 +9,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -28,6 +28,7 @@ from gateway.plane import (
     drains,
     extending,
     fitting,
+    flow,
     helping,
     kept_responses,
     large,
@@ -40,7 +41,7 @@ from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
 from gateway.plane.endpoints.lane import Forward
 from gateway.plane.upstream import Upstream
-from gateway.vendors import errors, fetching
+from gateway.vendors import errors, loading
 from gateway.vendors.access import Access
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.own_keys import failing
@@ -70,6 +71,9 @@ async def complete(call: Call, lane: Lane) -> None:
     """Fetch what the request only points at and the vendor wants as bytes. Raises BadRequest, and
     Unavailable while too much is held already."""
     if isinstance(lane, Translation) and (urls := lane.to_fetch()):
+        await loading.fetching()
+        from gateway.vendors import fetching
+
         fetched = await fetching.fetch_all(urls, call.http.holder().grow)
         await asyncio.to_thread(lane.inline, fetched)  # megabytes are not for the event loop
 
@@ -127,6 +131,8 @@ async def _fits(call: Call, route: Route) -> bool:
             lane: Lane = call.lane.at(route.named)
         else:
             lane = await large.choose(call.request.at(route.named))
+            if call.request.sent_as(len(lane.body)) is not call.request:
+                return False  # it is longer there than was held for
         await complete(call, lane)
         if call.http.compacts:
             await large.beside(lane, lane.compact)
@@ -304,7 +310,8 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
     """The vendor's events as they come; 200 is said only after the first good one."""
     if "event-stream" not in reply.content_type:
         raise UpstreamFailed("The model's provider did not answer with a stream.")
-    while chunk := await _chunk(tap, reply):
+    take = flow.at_once(call, tap)
+    while chunk := await _chunk(tap, reply, take):
         if out := tap.feed(chunk):
             await _pass_on(call, tap, out)
         elif tap.begun:
@@ -330,10 +337,10 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
     return None
 
 
-async def _chunk(tap: Stream, reply: Reply) -> bytes:
+async def _chunk(tap: Stream, reply: Reply, take: Callable[[bytes], bool]) -> bytes:
     """What comes next; nothing where a connection breaks behind an answer that said its end."""
     try:
-        return await reply.chunk()
+        return await reply.chunk(take)
     except (UpstreamFailed, UpstreamTimeout):
         if not tap.complete:
             raise

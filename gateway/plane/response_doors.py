@@ -10,7 +10,7 @@ from gateway.plane.kept_responses import UNDERWAY
 from gateway.plane.upstream import Upstream
 from gateway.state import records
 from gateway.state.records import Record
-from hontoni import redis
+from hontoni import digits, redis
 from hontoni.errors import BadRequest, NotFound, Unavailable
 
 _MOST_LISTED, _LISTED = 100, 20
@@ -74,7 +74,8 @@ async def input_items(http: Exchange, upstream: Upstream) -> None:
 
 
 def _most(given: str) -> int:
-    return max(1, min(int(given), _MOST_LISTED)) if given.isdigit() else _LISTED
+    number = digits.whole(given)
+    return _LISTED if number is None else max(1, min(number, _MOST_LISTED))
 
 
 def _named(identity: str, at: int, item: Any) -> dict[str, Any]:

@@ -21,8 +21,15 @@ from typing import Any, NamedTuple, TypeVar
 from django.conf import settings
 from starlette.types import Message, Scope
 
-from gateway.dialects.json_patch import parse
-from gateway.plane import admission, callers, inbound, kept_responses, pipeline, socket_turns
+from gateway.plane import (
+    admission,
+    callers,
+    inbound,
+    kept_responses,
+    members,
+    pipeline,
+    socket_turns,
+)
 from gateway.plane.client_dialects import RESPONSES
 from gateway.plane.exchange import Exchange
 from gateway.plane.members import Written, written
@@ -137,7 +144,7 @@ class Socket:
         if self._running or self._ending is not None or len(raw) > _LARGE:
             return False
         try:
-            event = parse(raw)
+            event = members.parsed(raw)
             if _needs_no_answer(event):
                 return False
             self._begin(event, self._lane_of(event), self._inbox)
@@ -151,7 +158,7 @@ class Socket:
         raw = text.encode("utf-8", "surrogatepass") if text is not None else data or b""
         lane, held = "", self._read()
         try:
-            event = await _aside(len(raw), parse, raw)
+            event = await _aside(len(raw), members.parsed, raw)
             if _needs_no_answer(event):
                 return held.free()
             lane = self._lane_of(event)

@@ -102,6 +102,12 @@ class Connection:
         """A stream of chunks, whose head goes with the first of them."""
         self._head = self._begin(200, head + b"transfer-encoding: chunked\r\n")
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a stream has begun, and its client has read what was written."""
+        cycle = self._cycle
+        return cycle.response_started and not (self._head or cycle.flow.write_paused)
+
     async def write(self, data: bytes) -> None:
         if await self._may_write():
             self.write_now(data)

@@ -14,13 +14,13 @@ from unfold.admin import ModelAdmin
 from billing.staff.dollars import RATES
 from billing.staff.price_changes import Change, ConfirmedForm, MoneyAdmin
 from gateway.catalogue import clock
+from gateway.catalogue.bucket_labels import LABELS, field_label
 from gateway.catalogue.costs import margins
 from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
 from gateway.catalogue.features.models import WHOLE
 from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.catalogue.prices import losses
-from gateway.catalogue.prices.labels import LABELS, field_label
 from gateway.catalogue.prices.losses import Loss
 from gateway.pricing import announcements, own_prices
 from hontoni import errors

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from billing.mails import notices
 from billing.mails.models import Notice
-from gateway.catalogue import life
+from gateway.catalogue import model_life
 from gateway.catalogue.features.models import WHOLE, Feature, FeaturePrice
 from gateway.catalogue.features.prices import Displaced
 from gateway.catalogue.features.snapshot import has
@@ -225,7 +225,7 @@ def _dearer_for(users: set[int], model: Model) -> set[int]:
             own_prices.paid(terms.held(own, user, price.model_id), price)
             for price in (mine, theirs)
         )
-        return life.compared(before, after) == "higher"
+        return model_life.compared(before, after) == "higher"
 
     return {user for user in users if is_dearer(user)}
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from gateway.catalogue import clock, life
+from gateway.catalogue import clock, model_life
+from gateway.catalogue.bucket_labels import LABELS
 from gateway.catalogue.costs import margins
 from gateway.catalogue.costs.margins import Margin
 from gateway.catalogue.models import BUCKETS, Model, Price
@@ -25,7 +26,6 @@ from gateway.catalogue.own_prices import terms
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.catalogue.own_prices.terms import Agreement, Own, Terms
 from gateway.catalogue.prices import changes, schedule
-from gateway.catalogue.prices.labels import LABELS
 from hontoni.errors import BadRequest
 from hontoni.money import DOLLAR
 
@@ -47,7 +47,7 @@ def check(row: CustomerPrice, now: datetime) -> None:
                 % {"model": price.model_id, "what": words},
                 param="reason",
             )
-        rises = life.compared(_present(row, price, now), _paid(row, price)) == "higher"
+        rises = model_life.compared(_present(row, price, now), _paid(row, price)) == "higher"
         if rises and row.from_at < now + changes.notice() - timedelta(minutes=5):
             raise BadRequest(
                 gettext(
@@ -70,7 +70,7 @@ def check_end(
         raise BadRequest(gettext("It has ended: agree on another one."), param="until_at")
     if before is not None and (until_at is None or until_at > before):
         for price in _listed(row, before):
-            if life.compared(_rates(price), _paid(row, price)) == "higher":
+            if model_life.compared(_rates(price), _paid(row, price)) == "higher":
                 raise BadRequest(
                     gettext("Dearer than the list: agree on another one."), param="until_at"
                 )
@@ -93,7 +93,7 @@ def check_end(
 def ends_dearer(row: CustomerPrice, moment: datetime) -> str:
     """A model for which the list is dearer at that moment; "" if there is none."""
     for price in _listed(row, moment):
-        if life.compared(_paid(row, price), _rates(price)) == "higher":
+        if model_life.compared(_paid(row, price), _rates(price)) == "higher":
             return price.model_id
     return ""
 

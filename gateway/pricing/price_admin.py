@@ -18,14 +18,14 @@ from django.utils.translation import gettext_lazy as _t
 from unfold.decorators import action
 
 from gateway.catalogue import clock
+from gateway.catalogue.bucket_labels import LABELS, SHORT, field_label
 from gateway.catalogue.costs import margins
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.catalogue.prices import schedule
-from gateway.catalogue.prices.labels import LABELS, SHORT, field_label
 from gateway.pricing.many import ModelSheet
 from gateway.pricing.many_pages import SheetPages
 from gateway.pricing.version_admin import VersionAdmin, VersionForm, table
-from gateway.usage.corrections import pages
+from gateway.usage.corrections import correction_pages
 from hontoni.money import dollars
 
 _LONG = [f"long_{bucket}" for bucket in BUCKETS]
@@ -118,7 +118,7 @@ class PriceAdmin(SheetPages, VersionAdmin):
     def correct(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Price requests anew at this version: preview, then confirm."""
         price = get_object_or_404(Price.objects.select_related("model"), pk=object_id)
-        return pages.correct(self, request, price)
+        return correction_pages.correct(self, request, price)
 
 
 def _in_force(request: HttpRequest) -> Price | None:

@@ -21,8 +21,8 @@ from unfold.widgets import (
 )
 
 from billing.staff.audited import ReadOnlyAdmin, email_of
+from gateway.catalogue import bucket_labels
 from gateway.catalogue.costs import margins
-from gateway.catalogue.prices import labels
 from gateway.pricing import accepting, proposals, version_admin
 from gateway.pricing.models import Kind, Proposal, State
 from hontoni import errors
@@ -174,7 +174,7 @@ def summary(row: Proposal) -> str:
     if row.kind == Kind.BELOW_COST:
         words = gettext("%(bucket)s: $%(ours)s for $%(theirs)s")
         return "; ".join(
-            words % {"bucket": labels.label(name), "ours": ours, "theirs": theirs}
+            words % {"bucket": bucket_labels.label(name), "ours": ours, "theirs": theirs}
             for name, (ours, theirs) in facts["lost"].items()
         )
     if row.kind == Kind.CAPABILITY:

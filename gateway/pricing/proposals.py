@@ -27,7 +27,7 @@ from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.catalogue.prices import schedule
 from gateway.pricing.models import Kind, Proposal, State
-from gateway.pricing.sources import reading
+from gateway.pricing.sources import source_reading
 from gateway.pricing.sources.listings import Listing, canonical
 from gateway.vendors.models import Provider
 from hontoni.money import dollars
@@ -53,7 +53,7 @@ class Round:
 
 def sync(*, offline: bool) -> Round:
     """Read all sources and propose what differs."""
-    listings, problems = reading.read(offline=offline)
+    listings, problems = source_reading.read(offline=offline)
     found = list(_found(listings, timezone.now()))
     with transaction.atomic():
         new = sum(_keep(each) for each in found)

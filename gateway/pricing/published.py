@@ -11,14 +11,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from gateway.catalogue import life
+from gateway.catalogue import model_life
 from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
 from gateway.catalogue.features.models import WHOLE, Feature, Pricing
 from gateway.catalogue.models import Model
 from gateway.catalogue.prices import schedule
 from gateway.pricing import accepting, announcements, proposals
 from gateway.pricing.models import Proposal
-from gateway.pricing.sources import models_dev, reading
+from gateway.pricing.sources import models_dev, source_reading
 from gateway.pricing.sources.listings import Listing
 from gateway.vendors.models import Vendor
 
@@ -46,7 +46,7 @@ _ANNOUNCED = {"claude-opus-4.5": date(2026, 11, 23)}  # where that is published
 @transaction.atomic
 def seed() -> None:
     """Write down what is missing of it."""
-    listings, _ = reading.read(offline=True)
+    listings, _ = source_reading.read(offline=True)
     for vendor in Vendor.values:
         MarkUp.objects.get_or_create(vendor=vendor)
     models = {row.upstream_id: row for row in Model.objects.filter(active=True)}
@@ -107,7 +107,7 @@ def _is_not_dearer(model: Model, now: datetime) -> bool:
     theirs = schedule.in_force(model.successor_id or "", now + timedelta(seconds=1))
     if mine is None or theirs is None:
         return False
-    return life.compared(announcements.rates(mine), announcements.rates(theirs)) != "higher"
+    return model_life.compared(announcements.rates(mine), announcements.rates(theirs)) != "higher"
 
 
 def _midnight(day: date) -> datetime:

@@ -8,11 +8,15 @@ documented remedy is to send the whole input; but for reasoning: an answer can d
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import orjson
+from django.conf import settings
+
 from gateway.state import records
 from gateway.state.records import Record
-from hontoni.errors import BadRequest
+from hontoni.errors import BadRequest, TooLarge
 
 _MOST = 500  # records behind one request
+_MOST_ITEMS = 10_000  # that one request points at
 _DISPENSABLE = "rs_"
 
 
@@ -83,9 +87,12 @@ async def _chain(account: int, previous: str) -> list[Record]:
 
 async def _resolved(account: int, own: list[Any]) -> list[Any]:
     names = [str(item.get("id")) for item in own if is_reference(item)]
+    if len(set(names)) > _MOST_ITEMS:
+        raise TooLarge(f"A request may point at {_MOST_ITEMS} items.", param="input")
     places = await records.of_items(account, names)
     holders = list(dict.fromkeys(places.values()))
     found = _by_id(await records.find_all(account, holders))
+    _check_size(each for name in names if (each := found.get(name)) is not None)
     found_there: list[Any] = []
     for at, item in enumerate(own):
         name = str(item.get("id")) if is_reference(item) else ""
@@ -96,6 +103,19 @@ async def _resolved(account: int, own: list[Any]) -> list[Any]:
         elif not name.startswith(_DISPENSABLE):
             raise _missing(f"input[{at}]", name)
     return found_there
+
+
+def _check_size(items: Iterable[Any]) -> None:
+    """Raises TooLarge where references come to more than a body may have: one item may be pointed
+    at as often as one likes, in a few letters."""
+    sizes: dict[int, int] = {}
+    total = 0
+    for item in items:
+        if id(item) not in sizes:
+            sizes[id(item)] = len(orjson.dumps(item))
+        total += sizes[id(item)]
+        if total > settings.MAX_BODY_BYTES:
+            raise TooLarge("What this request points at is too large.", param="input")
 
 
 def _by_id(held: Iterable[Record | None]) -> dict[str, Any]:

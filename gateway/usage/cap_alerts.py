@@ -1,5 +1,5 @@
 """Spend caps that are nearly spent, and that are: told once for each day, month or life, and
-again where the cap is another one.
+again where the cap is another one. What a key may spend past its plan's windows is one, too.
 
 Only requests of keys with a cap are looked at (their events say so), so others cost nothing. What
 is spent is what the rollups say. A refusal tells, too: with less left than a request needs, a cap
@@ -16,6 +16,7 @@ from accounts.keys import restrictions
 from accounts.models import ApiKey, Membership
 from billing.mails import notices
 from billing.mails.models import Notice
+from gateway.usage import overflow
 from gateway.usage.spent import recorded
 from hontoni.money import dollars
 
@@ -28,7 +29,7 @@ _REFUSED = {
 
 
 class _Purse(NamedTuple):
-    """Whose caps they are, and of which keys the spending counts."""
+    """Whose caps they are, and of which keys the spending counts; `past`: that past windows."""
 
     account: int
     name: str
@@ -36,24 +37,40 @@ class _Purse(NamedTuple):
     whose: str
     caps: tuple[int, int, int]
     keys: list[int]
+    past: bool = False
+
+    def spent(self, day: datetime) -> tuple[int, int, int]:
+        """In that day, in its month, and ever."""
+        month = day.replace(day=1)
+        if self.past:
+            return 0, overflow.spent(self.keys, month), 0
+        return recorded(self.account, self.keys, day, month)
 
 
 def look(events: Iterable[Mapping[str, Any]]) -> None:
     """Tell of caps at 80 and at 100 %. Call it once the rollups have these events."""
-    keys = {event["api_key_id"] for event in events if event.get("details", {}).get("caps")}
+    keys = {event["api_key_id"] for event in events if _counts(event.get("details", {}))}
     if keys:
         _tell(keys, frozenset(), timezone.now())
 
 
+def _counts(details: Mapping[str, Any]) -> bool:
+    return "caps" in details or "overflow" in details
+
+
 def refused(entries: Iterable[Mapping[str, Any]]) -> None:
     """The same where a cap has refused a request: (key, code) each."""
-    found = {
-        (int(entry["api_key_id"]), _REFUSED[entry["code"]], str(entry["code"]).partition("_")[0])
-        for entry in entries
-        if entry["code"] in _REFUSED
-    }
+    found = {(int(entry["api_key_id"]), *which) for entry in entries if (which := _cap_of(entry))}
     if found:
         _tell({key for key, _, _ in found}, found, timezone.now())
+
+
+def _cap_of(entry: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Which cap refused: its period, and whose it is."""
+    code = str(entry["code"])
+    if code in _REFUSED:
+        return _REFUSED[code], code.partition("_")[0]
+    return ("month", "overflow") if entry.get("overflow") == overflow.CAP else None
 
 
 def _tell(keys: set[int], refusing: Iterable[tuple[int, str, str]], now: datetime) -> None:
@@ -61,8 +78,7 @@ def _tell(keys: set[int], refusing: Iterable[tuple[int, str, str]], now: datetim
     refusing, found = set(refusing), {}
     for key in ApiKey.objects.filter(pk__in=keys).select_related("member__person"):
         for purse in _purses(key):
-            spent = recorded(purse.account, purse.keys, day, day.replace(day=1))
-            for period, cap, amount in zip(_PERIODS, purse.caps, spent, strict=True):
+            for period, cap, amount in zip(_PERIODS, purse.caps, purse.spent(day), strict=True):
                 over = amount >= cap or (key.pk, period, purse.of) in refusing
                 if cap and amount * 5 >= cap * 4:
                     level = 100 if over else 80
@@ -73,9 +89,12 @@ def _tell(keys: set[int], refusing: Iterable[tuple[int, str, str]], now: datetim
 
 
 def _purses(key: ApiKey) -> Iterable[_Purse]:
-    if any(caps := restrictions.caps(key)):
-        theirs = list(ApiKey.objects.related(key).values_list("pk", flat=True))
-        yield _Purse(key.user_id, key.purse, "key", key.name, caps, theirs)
+    caps, past = restrictions.caps(key), key.overflow_cap or 0
+    if any(caps) or past:
+        mine = list(ApiKey.objects.related(key).values_list("pk", flat=True))
+        yield _Purse(key.user_id, key.purse, "key", key.name, caps, mine)
+        name = f"{key.purse}:overflow"
+        yield _Purse(key.user_id, name, "overflow", key.name, (0, past, 0), mine, past=True)
     member: Membership | None = key.member
     if member is not None and any(caps := restrictions.caps(member)):
         theirs = list(ApiKey.objects.filter(member=member).values_list("pk", flat=True))

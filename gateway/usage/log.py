@@ -1,4 +1,4 @@
-"""An account's requests, narrowed to a key, a model or a tool.
+"""An account's requests, narrowed to a key or a member's keys, a model or a tool.
 
 No index has these: they would be a third of what a request takes on disk. The rollups say in which
 hours there is something to be found, and the log's own index leads there, however rare it is.
@@ -20,7 +20,7 @@ from gateway.usage.series import Span
 MOST_SPANS = 60  # what is found in more hours than that is found soon
 _HOUR = timedelta(hours=1)
 _SLACK = timedelta(minutes=2)  # an id's clock against the one of the rollups
-NARROWING = ("api_key_id", "model", "tool")
+NARROWING = ("api_key_id", "api_key_id__in", "model", "tool")
 
 
 def narrowed(

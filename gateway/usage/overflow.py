@@ -3,15 +3,19 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import F, Sum
 
 from accounts.models import ApiKey
+from billing.plans import surcharges
+from billing.plans.models import Plan
 from gateway.usage.books import Booked
 from gateway.usage.models import OverflowMonth, UsageEvent
 from hontoni import rowsets
 from hontoni.money import dollars, per_cent
 
+CAP = "cap"  # what a refusal says of a request that the cap left too little for
 _COLUMNS = (("api_key_id", "bigint"), ("month", "timestamptz"), ("cost", "bigint"))
 
 
@@ -57,7 +61,7 @@ def spent(keys: Collection[int], month: datetime) -> int:
     return found.aggregate(cost=Sum("cost"))["cost"] or 0
 
 
-def standing(key: ApiKey, surcharge: int, now: datetime) -> dict[str, str] | None:
+def standing(key: ApiKey, plan: Plan, now: datetime) -> dict[str, Any] | None:
     """What a key may spend past its plan's windows in this month, and has, as booked: dollars,
     for programs. None: it stops at them."""
     if key.overflow_cap is None:
@@ -69,6 +73,7 @@ def standing(key: ApiKey, surcharge: int, now: datetime) -> dict[str, str] | Non
         "cap": dollars(key.overflow_cap),
         "spent": dollars(used),
         "remaining": dollars(max(key.overflow_cap - used, 0)),
-        "surcharge_percent": per_cent(surcharge),
+        "surcharge_percent": per_cent(plan.surcharge),
+        "surcharge_rises": surcharges.coming(plan),
         "resets_at": f"{(month + timedelta(31)).replace(day=1):%Y-%m-%dT%H:%M:%SZ}",
     }

@@ -139,6 +139,7 @@ def _entry(kind: _Kind, noted: _Noted) -> dict[str, Any]:
         "limit": str(details.get("limit", "")),
         "allowed": str(details.get("allowed", "")),
         "frees_at": details.get("frees_at"),
+        "overflow": details.get("overflow", {}).get("refused_by", ""),
         "request_id": noted.request_id,
         "count": noted.count,
         "first": noted.first,

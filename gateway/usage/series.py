@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce, TruncMinute
 from django.utils import timezone
 
 from gateway.catalogue.models import BUCKETS
-from gateway.usage import rollups
+from gateway.usage import member_usage, rollups
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import OwnKeyHour, UsageEvent, UsageHour
 
@@ -129,7 +129,8 @@ def _of_events(measure: str) -> Any:
 
 
 def selection(user_id: int, within: Span | None, wanted: dict[str, Any]) -> QuerySet[UsageHour]:
-    """An account's rollups in this time (None: of all), narrowed to a key, a model or a tool."""
+    """An account's rollups in this time (None: of all), narrowed to a key, a model, a tool or
+    a member."""
     return UsageHour.objects.filter(**_narrowed(user_id, within, wanted)).order_by()
 
 
@@ -143,6 +144,8 @@ def with_own_keys(user_id: int, within: Span | None, wanted: dict[str, Any]) -> 
 def _narrowed(user_id: int, within: Span | None, wanted: dict[str, Any]) -> dict[str, Any]:
     columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
     narrowed = {columns[name]: wanted[name] for name in columns if wanted.get(name)}
+    if member := wanted.get("member"):
+        narrowed["api_key_id__in"] = member_usage.keys_of(user_id, member)
     hours = {"hour__gte": within[0], "hour__lt": within[1]} if within else {}
     return {"user_id": user_id, **hours, **narrowed}
 

@@ -25,7 +25,7 @@ from accounts.keys import api_keys, places
 from accounts.models import ApiKey, User
 from billing.books import ledger, marks
 from gateway.catalogue.models import Price
-from gateway.usage import alerts, books, events, left_out, live, overflow, vendor_days
+from gateway.usage import alerts, books, events, left_out_counts, live, overflow, vendor_days
 from gateway.usage.models import DeadEvent, UsageEvent
 from gateway.usage.quarantine import strange
 from hontoni import redis
@@ -388,7 +388,7 @@ def record(entries: Sequence[Entry]) -> int:
     books.roll_up(rows)
     books.charge(rows, wallets)
     overflow.add(rows)
-    left_out.count(rows)
+    left_out_counts.count(rows)
     vendor_days.add(rows)
     alerts.look(events.values())
     api_keys.touch(books.last_used(events.values()))

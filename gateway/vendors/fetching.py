@@ -9,6 +9,7 @@ import asyncio
 import base64
 import ipaddress
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -27,6 +28,8 @@ MOST_SECONDS = 15
 _MOST_URLS = 20
 _MOST_REDIRECTS = 3
 _CHUNK = 2**16
+# What is raised for an address that cannot be had.
+ERRORS = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -99,7 +102,7 @@ class Got(NamedTuple):
 
 async def page(url: URL, most_bytes: int, seconds: float, check: Callable[[URL], None]) -> Got:
     """The first so many bytes of what is there; `check` is asked before every step, and raises
-    what it likes. Raises what aiohttp does, OSError, TimeoutError or ValueError."""
+    what it likes. Raises ERRORS."""
     async with guarded(seconds) as session:
         for _ in range(_MOST_REDIRECTS + 1):
             check(url)
@@ -144,25 +147,31 @@ class Fetched:
 async def fetch_all(
     urls: Iterable[str], taken: Callable[[int], None] = lambda size: None
 ) -> dict[str, tuple[str, str]]:
-    """Each URL's (media type, base64). Raises BadRequest (400) for one that cannot be had, and
-    what `taken` raises, which is told how many bytes more are held."""
-    wanted = list(urls)
+    """Each URL's (media type, base64). One that is there twice is fetched once and counts twice.
+    Raises BadRequest (400) for one that cannot be had, and what `taken` raises, which is told how
+    many bytes more are held."""
+    wanted = Counter(urls)
     if len(wanted) > _MOST_URLS:
         raise BadRequest(f"At most {_MOST_URLS} images or documents can be fetched by URL.")
     fetched = Fetched(taken)
     async with guarded(MOST_SECONDS) as session:
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(_fetch(session, url, fetched)) for url in wanted]
+                tasks = [
+                    group.create_task(_fetch(session, url, fetched, times))
+                    for url, times in wanted.items()
+                ]
         except* ApiError as failed:
             raise failed.exceptions[0] from None
     return {url: task.result() for url, task in zip(wanted, tasks, strict=True)}
 
 
-async def _fetch(session: aiohttp.ClientSession, url: str, fetched: Fetched) -> tuple[str, str]:
+async def _fetch(
+    session: aiohttp.ClientSession, url: str, fetched: Fetched, times: int
+) -> tuple[str, str]:
     try:
-        return await _follow(session, URL(url), fetched)
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        return await _follow(session, URL(url), fetched, times)
+    except ERRORS:
         raise BadRequest(
             f"The URL {url[:200]!r} could not be fetched: it must be a public http or https "
             f"address that answers within {MOST_SECONDS} seconds with at most "
@@ -171,7 +180,9 @@ async def _fetch(session: aiohttp.ClientSession, url: str, fetched: Fetched) -> 
         ) from None
 
 
-async def _follow(session: aiohttp.ClientSession, url: URL, fetched: Fetched) -> tuple[str, str]:
+async def _follow(
+    session: aiohttp.ClientSession, url: URL, fetched: Fetched, times: int
+) -> tuple[str, str]:
     for _ in range(_MOST_REDIRECTS + 1):
         async with session.get(url, allow_redirects=False) as reply:
             if reply.status in _REDIRECTS:
@@ -179,7 +190,7 @@ async def _follow(session: aiohttp.ClientSession, url: URL, fetched: Fetched) ->
                 continue
             if reply.status != 200:
                 raise ValueError(f"HTTP {reply.status}")
-            parts = await _read(reply, fetched)
+            parts = await _read(reply, fetched, times)
             return reply.content_type, await asyncio.to_thread(_encoded, parts)
     raise ValueError("too many redirects")
 
@@ -195,14 +206,14 @@ def _check(url: URL, *, internal: bool) -> None:
         raise OSError(f"{address} is not on the public internet")
 
 
-async def _read(reply: aiohttp.ClientResponse, fetched: Fetched) -> list[bytes]:
+async def _read(reply: aiohttp.ClientResponse, fetched: Fetched, times: int) -> list[bytes]:
     parts, size = [], 0
     async for chunk in reply.content.iter_chunked(_CHUNK):
         parts.append(chunk)
         size += len(chunk)
         if size > MOST_BYTES:
             raise ValueError("too large")
-        fetched.add(len(chunk))
+        fetched.add(len(chunk) * times)
     return parts
 
 

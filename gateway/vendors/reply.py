@@ -3,6 +3,7 @@ it is taken."""
 
 import asyncio
 import zlib
+from collections.abc import Callable
 from typing import Protocol
 
 from gateway.dialects import event_stream
@@ -40,6 +41,7 @@ class Reply:
         "_inflate",
         "_parts",
         "_size",
+        "_take",
         "_unframe",
         "_waiter",
         "headers",
@@ -56,6 +58,7 @@ class Reply:
         self._inflate: zlib._Decompress | None = None
         self._unframe: event_stream.Unframer | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._take: Callable[[bytes], bool] | None = None
         self.headers: dict[bytes, bytes] = {}
         self.status = 0
 
@@ -111,8 +114,10 @@ class Reply:
                 raise UpstreamFailed(NONSENSE)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def chunk(self) -> bytes:
-        """What has come meanwhile, at least a byte; b"" at the end. Raises as `read`."""
+    async def chunk(self, take: Callable[[bytes], bool] | None = None) -> bytes:
+        """What has come meanwhile, at least a byte; b"" at the end. Raises as `read`. While it is
+        waited for, what comes is first offered to `take`, which tells whether it took it."""
+        self._take = take
         while not self._arrived:
             if self._error is not None:
                 raise self._error
@@ -143,9 +148,27 @@ class Reply:
     # -- Said by the connection ------------------------------------------------------------------
 
     def wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        try:
+            if self._take is not None and self._arrived and self._taken(self._take):
+                return
             waiter.set_result(None)
+        except Exception as error:  # it is whose task waits
+            waiter.set_exception(error)
+        self._waiter = None
+
+    def _taken(self, take: Callable[[bytes], bool]) -> bool:
+        if self._complete or self._error is not None or self._size > _MOST_WAITING:
+            return False
+        if len(self._arrived) > 1:
+            self._arrived = [b"".join(self._arrived)]
+        if not take(self._arrived[0]):
+            return False
+        self._arrived.clear()
+        self._size = 0
+        return True
 
     def take(self, status: int, headers: dict[bytes, bytes]) -> None:
         self.status, self.headers = status, headers

@@ -21,7 +21,7 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from gateway.reconciliation.books import problems
+from gateway.reconciliation.invariants import problems
 from gateway.stores import epochs, nodes
 from gateway.stores.models import Node
 from gateway.usage import shards

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from gateway.metrics import stores
+from gateway.metrics import store_metrics
 from gateway.usage.models import DeadEvent
 from hontoni import health
 from operations.doctor.findings import Finding, failing, ok, warning
@@ -17,7 +17,7 @@ def settlement() -> Iterator[Finding]:
     alarms = health.alarms()
     if found := alarms.get("settlement"):
         yield failing(f"{found}: start `manage.py settle`")
-    length, oldest = stores.queue()
+    length, oldest = store_metrics.queue()
     late = 0.0 if oldest is None else time.time() - oldest
     text = f"{length} usage events wait, the oldest for {late:.0f} s"
     yield failing(text) if late > LAG_SECONDS else ok(text)

@@ -7,7 +7,8 @@
 --         3 stretch: 1 = less than the step will do, 0 = all of it or nothing
 --         4 what the purse may spend in a day, 5 in a month, 6 in its life (0 = no cap)
 --         7..9 the same of the member, and 10 the request id; with KEYS[4] only
--- Answer  {granted on top of the caller's hold, hold, available: of the account, without caps}
+-- Answer  {granted on top of the caller's hold, hold, available: of the account, without caps,
+--         whose cap leaves less than that: 0 nobody's, 1 the purse's, 2 the member's}
 --         or {'cold'}, {'unseeded'} as in admit.lua; then nothing changed
 --
 -- Idempotent: the caller says what it has, so a step granted to a lost call is granted again,
@@ -23,42 +24,43 @@ end
 local record = redis.call('GET', KEYS[2])
 local available = (tonumber(account[1]) or 0) - (tonumber(account[2]) or 0) - (tonumber(account[3]) or 0)
 if not record or record == ENDED then
-  return {0, 0, available}
+  return {0, 0, available, 0}
 end
 local _, hold, cost, seeded, at, lease, counted, day, month = struct.unpack(RECORD, record)
 if seeded ~= tonumber(account[4]) then
-  return {0, 0, available}
+  return {0, 0, available, 0}
 end
 
 local before = tonumber(ARGV[1])
 local wanted = before + tonumber(ARGV[2]) - hold
-local affordable = available
+local affordable, whose = available, 0
 local capped = ARGV[4] ~= '0' or ARGV[5] ~= '0' or ARGV[6] ~= '0'
 if capped and redis.call('HGET', KEYS[3], 'of') ~= account[4]
   or KEYS[4] and redis.call('HGET', KEYS[4], 'of') ~= account[4] then
   return {'unseeded'}
 end
 -- A purse as it was left: in which of its periods the request's hold is, and what its caps leave.
-local function periods(key, first, seeding, since)
+local function periods(key, first, seeding, since, of)
   local stored = redis.call('HMGET', key, 'seeded', 'day', 'day.spent', 'day.held',
     'month', 'month.spent', 'month.held', 'life', 'life.spent', 'life.held')
   local found = {}
   for i = 1, 3 do
     local cap = tonumber(ARGV[first + i - 1])
     found[i] = (not seeding or tonumber(stored[1]) == seeding) and tonumber(stored[3 * i - 1]) == since[i]
-    if cap > 0 then
-      affordable = math.min(affordable, found[i] and cap - stored[3 * i] - stored[3 * i + 1] or 0)
+    local left = found[i] and cap - stored[3 * i] - stored[3 * i + 1] or 0
+    if cap > 0 and left < affordable then
+      affordable, whose = left, of
     end
   end
   return found
 end
 local mine, members = {}, {}
 if counted ~= 0 then
-  mine = periods(KEYS[3], 4, counted, {day, month, 0})
+  mine = periods(KEYS[3], 4, counted, {day, month, 0}, 1)
 end
 local open = KEYS[4] and redis.call('HGET', KEYS[4], 'open.' .. ARGV[10])
 if open then
-  members = periods(KEYS[4], 7, nil, {day, tonumber(open), 0})
+  members = periods(KEYS[4], 7, nil, {day, tonumber(open), 0}, 2)
 end
 local more = math.max(math.min(wanted, affordable), 0)
 if more < wanted and ARGV[3] ~= '1' then
@@ -77,4 +79,4 @@ if more > 0 then
     end
   end
 end
-return {hold + more - before, hold + more, available - more}
+return {hold + more - before, hold + more, available - more, whose}

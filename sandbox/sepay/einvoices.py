@@ -24,7 +24,8 @@ Object = dict[str, Any]
 @dataclass
 class Office:
     """Invoices by reference code, and what is being done by tracking code. `down`: answers 500;
-    `fails`: the next is refused by the tax office."""
+    `fails`: the next is refused by the tax office; `loses`: the next of that path ("issue") is
+    done, and its answer lost."""
 
     client_id: str
     client_secret: str
@@ -34,6 +35,7 @@ class Office:
     numbers: int = 0
     down: bool = False
     fails: str = ""
+    loses: str = ""
 
     # -- What is asked for ---------------------------------------------------------------------
 
@@ -64,6 +66,7 @@ class Office:
         invoice = self.invoices.get(str(given.get("reference_code", "")))
         if invoice is None or invoice["status"] != "draft":
             raise Refusal(404, "Draft invoice not found.")
+        invoice["status"] = "issuing"
         return self._begin("issue", invoice, issue=True)
 
     # -- What becomes of it --------------------------------------------------------------------
@@ -75,14 +78,24 @@ class Office:
         if job["asked"] == 0:
             job["asked"] = 1
             return {"reference_code": job["invoice"]["reference_code"], "status": "Pending"}
-        if job["asked"] == 1:
-            job["asked"] = 2
-            self._finish(job)
+        self._finish(job)
         shown = {"reference_code": job["invoice"]["reference_code"], "status": job["status"]}
         return shown | {"message": job["message"], "invoice": _shown(job["invoice"])}
 
+    def show(self, code: str) -> Object:
+        found = self.invoices.get(code)
+        if found is None:
+            raise Refusal(404, "There is no such invoice.")
+        shown = _shown(found)
+        for job in self.jobs.values():
+            if job["invoice"] is found:
+                self._finish(job)
+        return shown
+
     def _finish(self, job: Object) -> None:
         invoice: Object = job["invoice"]
+        if job["status"] != "Pending":
+            return
         if self.fails:
             job["status"], job["message"] = "Failed", self.fails
             self.fails, invoice["status"] = "", "failed"
@@ -189,12 +202,14 @@ def routes(office: Office) -> list[Route]:
                 return _answer({"success": False, "message": "Unauthorized"}, 401)
             body = await request.body()
             try:
-                return _answer(
-                    {"success": True, "data": deed(request, orjson.loads(body) if body else {})}
-                )
+                data = deed(request, orjson.loads(body) if body else {})
             except Refusal as refusal:
                 said = {"success": False, "message": str(refusal)}
                 return _answer(said, refusal.status)
+            if office.loses and path == f"invoices/{office.loses}":
+                office.loses = ""
+                return _answer({"success": False, "message": "Bad Gateway"}, 502)
+            return _answer({"success": True, "data": data})
 
         return Route(f"/v1/{path}", endpoint, methods=[method])
 
@@ -208,7 +223,8 @@ def routes(office: Office) -> list[Route]:
     async def control(request: Request) -> Response:
         given = orjson.loads(await request.body())
         office.down, office.fails = bool(given.get("down")), str(given.get("fails", ""))
-        return _answer({"down": office.down, "fails": office.fails})
+        office.loses = str(given.get("loses", ""))
+        return _answer({"down": office.down, "fails": office.fails, "loses": office.loses})
 
     def account(request: Request, _given: Object) -> Object:
         if request.path_params["id"] != ACCOUNT["id"]:
@@ -216,10 +232,7 @@ def routes(office: Office) -> list[Route]:
         return ACCOUNT
 
     def one(request: Request, _given: Object) -> Object:
-        found = office.invoices.get(request.path_params["code"])
-        if found is None:
-            raise Refusal(404, "There is no such invoice.")
-        return _shown(found)
+        return office.show(request.path_params["code"])
 
     def file(request: Request, _given: Object) -> Object:
         return office.download(request.path_params["code"], request.query_params.get("type", ""))

@@ -11,7 +11,7 @@ from accounts.models import User
 from bench import browser, rows, web
 from billing.plans.seed import seed as seed_billing
 from gateway.catalogue.seed import seed
-from gateway.reconciliation import rollups
+from gateway.reconciliation import rollup_invariants
 from gateway.usage.models import UsageEvent, UsageHour
 from tests.world import Person
 
@@ -23,7 +23,7 @@ def test_the_rows_are_a_usage_as_it_could_have_been(alice: Person, bob: Person) 
     rows.fill(3_000, [(alice.user.pk, alice.key.pk)] + [(bob.user.pk, bob.key.pk)] * 99)
     assert UsageEvent.objects.count() == 3_000
     assert UsageEvent.objects.filter(user=alice.user).count() == 1_500
-    assert list(rollups.problems(None)) == []
+    assert list(rollup_invariants.problems(None)) == []
     assert set(UsageHour.objects.values_list("tool", flat=True)) == {
         "Claude Code", "Codex", "OpenAI SDK, Python", "curl",
     }  # fmt: skip

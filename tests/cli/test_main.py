@@ -2,11 +2,15 @@
 
 import json
 import re
+import socketserver
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from django.conf import settings
@@ -135,6 +139,97 @@ def test_doctor_says_what_is_wrong(
     assert "BAD   key" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>", "sign in"),
+        (b"HTTP/1.1 302 Found\r\nLocation: https://portal.example/\r\n\r\n", "portal.example"),
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"a":1}', "not as a gateway"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "not as a gateway"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "does not answer"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "does not answer"),
+        (b"", "does not answer"),
+    ],
+)
+def test_what_is_no_gateway_is_said_to_be_none(
+    capsys: pytest.CaptureFixture[str], answer: bytes, word: str
+) -> None:
+    with listening(answer) as url:
+        assert main(["login", url]) == 2
+        assert word in capsys.readouterr().err
+        key = ["--key", "sk-gw-" + "k" * 49, "--url", url, "--model", "gpt-4o"]
+        assert main(["setup", "claude-code", "--yes", *key]) == 0
+        capsys.readouterr()
+        assert main(["doctor"]) == 1
+        assert word in capsys.readouterr().out
+    assert main(["doctor"]) == 1
+    assert "does not answer" in capsys.readouterr().out
+
+
+@contextmanager
+def listening(answer: bytes) -> Iterator[str]:
+    """Whoever connects is answered that."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("answers", "tries"),
+    [
+        ((0, 503, "authorization_pending", "slow_down", None), 5),
+        (("access_denied",), 1),
+        (("authorization_pending", "expired_token"), 2),
+        ((0,) * 99, 7),  # 7 x 10 seconds: the code has ended
+    ],
+)
+def test_who_waits_for_a_person_waits_as_long_as_the_code_is_good(
+    monkeypatch: pytest.MonkeyPatch, answers: tuple[str | int | None, ...], tries: int
+) -> None:
+    waiting, slept = iter(answers), list[float]()
+
+    def form(_: object, path: str, **__: str) -> dict[str, str | int]:
+        if path == "/oauth/device":
+            codes = {"device_code": "d", "user_code": "U", "verification_uri": "v"}
+            return {**codes, "interval": 10, "expires_in": 60}
+        match next(waiting):
+            case None:
+                return {"access_token": "t", "scope": "usage:read"}
+            case int(status):
+                raise gateways.Failed("It is away.", status=status)
+            case str(code):
+                raise gateways.Failed(code, code, 400)
+
+    monkeypatch.setattr(gateways.Gateway, "form", form)
+    if answers[-1] is None:
+        login.login("https://g.example", lambda _: None, slept.append)
+        assert slept[-1] == slept[0] + 5
+    else:
+        with pytest.raises(gateways.Failed):
+            login.login("https://g.example", lambda _: None, slept.append)
+    assert len(slept) == tries
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "1", "null", '{"type":"hontoni.receipt","proof":[]}', ""]
+)
+@pytest.mark.parametrize("more", [[], ["--issuer", "http://127.0.0.1:1/"], ["--keys", "keys"]])
+def test_what_is_no_receipt_is_not_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, more: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.json").write_text(content)
+    (tmp_path / "keys").write_text('{"keys": []}')
+    assert main(["verify", "r.json", *more]) == 2
+
+
 def _said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     capsys.readouterr()
     assert main(list(arguments)) == 0
@@ -146,15 +241,29 @@ def test_it_runs_in_a_checkout() -> None:
     assert all(word in said for word in ("login", "setup", "undo", "receipt", "doctor"))
 
 
-def test_it_is_a_wheel_that_runs_by_itself(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=CLI, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as packed:
-        names = set(packed.namelist())
-        packed.extractall(tmp_path / "there")
-    assert {"hontoni/verify.py", "hontoni_cli/main.py"} <= names
-    assert not {name for name in names if name.startswith(("hontoni/settings", "tests"))}
+def build(target: str, source: Path, into: Path) -> Path:
+    """The one file that comes of it."""
+    arguments = ["-m", "hatchling", "build", "-t", target, "-d", str(into)]
+    subprocess.run([sys.executable, *arguments], cwd=source, check=True, capture_output=True)
+    (made,) = into.iterdir()
+    return made
+
+
+def test_it_is_a_wheel_that_runs_by_itself_and_so_is_one_of_the_source_archive(
+    tmp_path: Path,
+) -> None:
+    archive = build("sdist", CLI, tmp_path / "sdist")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path / "source", filter="data")
+    (source,) = (tmp_path / "source").iterdir()
+    contents = []
+    for n, place in enumerate((CLI, source)):
+        with zipfile.ZipFile(build("wheel", place, tmp_path / f"wheel{n}")) as wheel:
+            contents.append({name: wheel.read(name) for name in wheel.namelist()})
+            wheel.extractall(tmp_path / "there")
+    assert contents[0] == contents[1]
+    assert {"hontoni/verify.py", "hontoni_cli/main.py"} <= contents[0].keys()
+    assert not [name for name in contents[0] if name.startswith(("hontoni/settings", "tests"))]
     receipt = tmp_path / "none.json"
     receipt.write_text("{}")
     ran = subprocess.run(

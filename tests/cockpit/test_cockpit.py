@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.keys import personal_tokens
 from accounts.keys.scopes import OF_TOKENS
@@ -178,6 +179,23 @@ def test_the_sidebar_is_what_one_may_see(busy: Gateway) -> None:
     support, catalogue = titles(staff("support")), titles(staff("catalogue"))
     assert "Customers" in support and "Credentials" not in support
     assert "Credentials" in catalogue and "Customers" not in catalogue
+
+
+def test_what_is_not_set_up_is_in_nobodys_sidebar(busy: Gateway, settings: Settings) -> None:
+    titles = {"Bank transfers", "Bank orders", "Bank refunds", "Exchange rates", "E-invoices"}
+    finance = staff("finance")
+
+    def shown() -> set[str]:
+        groups = finance.get("/admin/").context["sidebar_navigation"]
+        return titles & {item["title"] for group in groups for item in group["items"]}
+
+    assert shown() == set()
+    settings.VIETQR_BANK, settings.VIETQR_ACCOUNT = "970436", "1"
+    settings.SEPAY_WEBHOOK_KEY = "k" * 16
+    assert shown() == titles - {"E-invoices"}
+    for name in ("CLIENT_ID", "CLIENT_SECRET", "ACCOUNT", "SERIES", "SINCE"):
+        setattr(settings, f"EINVOICE_{name}", "2026-01-01")
+    assert shown() == titles
 
 
 def test_plumbing_is_out_of_sight_and_can_be_found(busy: Gateway) -> None:

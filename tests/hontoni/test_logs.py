@@ -122,7 +122,7 @@ def test_a_fault_of_a_page_names_whose_it_was(
 
     client.force_login(alice.user)
     client.raise_request_exception = False
-    monkeypatch.setattr("gateway.dashboard.views.usage.render", broken)
+    monkeypatch.setattr("gateway.dashboard.views.usage_views.render", broken)
     assert client.get("/usage").status_code == 500
     (line,) = console.lines("django.request")
     assert line["account"] == alice.user.pk

@@ -21,7 +21,7 @@ from sandbox.vendors.meter import Bill, Line
 from tests.money.rows import Rows
 
 FORGIVEN = Fraction(1, 4)  # an estimate may be so much too low
-_OUT_OF_MONEY = ("key_cap_reached", "insufficient_balance")
+_OUT_OF_MONEY = ("key_cap_reached", "member_cap_reached", "insufficient_balance")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, settings, target
 
 from billing.books import ledger
 from gateway.plane import watching
-from gateway.reconciliation.books import problems
+from gateway.reconciliation.invariants import problems
 from gateway.usage import settlement
 from gateway.usage.models import UsageEvent
 from tests.gateway.vendors.world import credential

@@ -13,7 +13,7 @@ from django.db import connection
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from gateway.reconciliation.books import problems
+from gateway.reconciliation.invariants import problems
 from gateway.stores.models import Node
 from gateway.usage import shards
 from gateway.usage.models import UsageEvent

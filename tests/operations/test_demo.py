@@ -15,7 +15,7 @@ from billing.stripe import stripe_api
 from billing.stripe.models import Quarantine, StripeEvent
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.roles import seed as seed_roles
-from gateway.reconciliation.books import problems
+from gateway.reconciliation.invariants import problems
 from gateway.usage.models import UsageEvent
 from operations.demo import people
 from tests.billing.conftest import committed

@@ -18,9 +18,9 @@ from packaging.specifiers import SpecifierSet
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
-from gateway.metrics.families import Families
+from gateway.metrics.metric_families import Families
 from gateway.metrics.snapshots import Live, Snapshot, own
-from gateway.metrics.stores import ask
+from gateway.metrics.store_metrics import ask
 from hontoni.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]

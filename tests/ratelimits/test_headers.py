@@ -4,7 +4,7 @@ import pytest
 
 from hontoni import errors
 from hontoni.money import nanos
-from ratelimits.headers import Header, duration, rate_limit_headers, refusal
+from ratelimits.headers import Header, duration, rate_limit_lines, refusal
 from ratelimits.limiter import Limits, State
 
 STANDARD = Limits(rpm=12, five_hours=45, daily=250, weekly=275, monthly=1100, concurrent=2)
@@ -41,6 +41,12 @@ def state(
 def read(headers: list[Header]) -> dict[str, str]:
     assert len({name for name, _ in headers}) == len(headers)
     return {name.decode(): value.decode() for name, value in headers}
+
+
+def rate_limit_headers(state: State | None, limits: Limits | None) -> list[Header]:
+    """Those of one response, as its lines have them."""
+    split = (line.partition(b": ") for line in rate_limit_lines(state, limits).split(b"\r\n")[:-1])
+    return [(name, value) for name, _, value in split]
 
 
 def test_the_documented_example_is_what_we_send() -> None:

@@ -87,6 +87,25 @@ async def test_a_hold_is_extended_up_to_the_member_s_cap() -> None:
     assert (await extend(other, hold=5, step=1)).status == "unseeded"
 
 
+async def test_of_two_caps_the_narrower_is_named_where_a_hold_grows_no_further() -> None:
+    for name, mine, theirs, whose in (
+        ("p1", Caps("p1", 15), 100, "purse"),
+        ("p2", Caps("p2", 100), 15, "member"),
+        ("p3", Caps("p3", 90, 15), 90, "purse"),
+    ):
+        world.seed_purse(name)
+        redis.sync().delete(keys.spend(ALICE, "m1"))
+        seed_member()
+        request = of_member(name, caps=mine, day=theirs)
+        await admit(request)
+        more = await extend(request, hold=10, step=30, stretch=True)
+        assert (more.granted, more.capped) == (5, whose), name
+        await settle(request, cost=0, event=EVENT)
+    free = of_member("p4")
+    await admit(free)
+    assert (await extend(free, hold=10, step=30)).capped == ""
+
+
 async def test_a_cap_that_comes_while_requests_run_counts_what_they_hold() -> None:
     running, other = of_member("p2"), of_member("p9")
     assert (await admit(running)).status == (await admit(other)).status == "ok"

@@ -231,14 +231,17 @@ class Admission(stateful.RuleBasedStateMachine):
         had, available = request.hold, self.model.balance() - self.model.held
         granted = 0
         if self.model.credits is None:
-            expected = limiter.Extension(0, had, 0, "cold")
+            expected = limiter.Extension(0, had, 0, status="cold")
         elif any(request.ask.caps[1:]) and request.ask.caps.purse not in self.model.purses:
-            expected = limiter.Extension(0, had, 0, "unseeded")
+            expected = limiter.Extension(0, had, 0, status="unseeded")
         else:
-            granted = max(min(step, self.model.extensible(request, available)), 0)
+            most = self.model.extensible(request, available)
+            granted = max(min(step, most), 0)
             granted = granted if stretch or granted == step else 0
             self.model.hold_more(request, granted)
-            expected = limiter.Extension(granted, request.hold, available - granted)
+            expected = limiter.Extension(
+                granted, request.hold, available - granted, "purse" if most < available else ""
+            )
 
         def extension() -> limiter.Extension:
             call = limiter.extend(request.ask, hold=had, step=step, stretch=stretch)

@@ -248,7 +248,7 @@ async def test_a_hold_is_kept_when_the_account_is_made_anew() -> None:
     await admit(old)
     redis.sync().delete("{s:07}:acct:7")
     cold = await extend(old, hold=nanos("1"), step=1)
-    assert cold == limiter.Extension(0, nanos("1"), 0, "cold")
+    assert cold == limiter.Extension(0, nanos("1"), 0, status="cold")
     seed()
     await admit(new)
     more = await extend(old, hold=nanos("1"), step=1)

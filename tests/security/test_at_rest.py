@@ -29,7 +29,7 @@ from accounts.sign_in import factors
 from accounts.sign_in.mail_adapter import send_mail
 from gateway.catalogue.seed import seed
 from gateway.dashboard.roles import seed as seed_roles
-from gateway.reconciliation.vendors import fetching
+from gateway.reconciliation.vendors import report_fetching
 from gateway.reconciliation.vendors.asking import Refused
 from gateway.reconciliation.vendors.models import ReportSource
 from gateway.vendors import models as vendors
@@ -179,7 +179,7 @@ def test_the_secret_of_a_report_does_not_follow_its_address(staff: Client) -> No
     ReportSource.objects.update(base_url=THEIRS)
     source.refresh_from_db()
     with pytest.raises(Refused, match="Enter the secret again"):
-        fetching.fetch(source, TODAY, TODAY, by="test")
+        report_fetching.fetch(source, TODAY, TODAY, by="test")
 
 
 # -- Second factors ------------------------------------------------------------------------------

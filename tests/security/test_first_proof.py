@@ -22,15 +22,26 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.keys import api_keys
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, PersonalToken, TeamDomain, User
 from accounts.sign_in import mail_adapter, tokens
+from accounts.sign_on import directory, domains, entering, setting_up
+from accounts.sign_on.provider import Claims
+from accounts.teams import forming
+from billing.channels.models import Channel
 from billing.invoices.models import BillingDetails
 from billing.mails.models import Preferences
 from billing.payments.models import AutoTopUp
 from billing.rewards import referrals
 from billing.rewards.models import Referral
 from billing.staff.account_opening import Order, open_account
+from gateway.batches.models import StoredFile
+from gateway.dashboard.models import SavedView
+from gateway.vendors.own_keys.models import OwnKey
 from hontoni import money
+from hontoni.errors import Conflict, Forbidden
+from tests.accounts.teams.world import team_of
+from tests.gateway.vendors.own_keys import SECRET, offer
+from tests.vendors import Vendors
 from tests.world import PASSWORD, Person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -153,6 +164,97 @@ def test_who_was_there_first_is_out(hijacker: Hijacker, prove: Callable[[Client]
     if prove is not google:
         body = {"email": VICTIM, "password": MINE}
         assert APIClient().post("/api/auth/login", body, format="json").status_code == 200
+
+
+def test_nothing_listens_or_answers_for_the_owner_that_was_there_before(
+    hijacker: Hijacker, vendors: Vendors
+) -> None:
+    user = hijacker.user
+    offer(vendors)
+    hijacker.api.post("/api/own-keys", {"provider": "openai", "secret": SECRET}, format="json")
+    for kind in Channel.Kind.values:
+        Channel.objects.create(account=user, person=user, kind=kind, name="mine")
+    StoredFile.objects.create(
+        id="file_mine", user=user, name="mine", purpose="batch", bytes=0, expires_at=timezone.now()
+    )
+    SavedView.objects.create(user_id=user.pk, name="mine", query="")
+    hijacker.api.patch("/api/auth/me/privacy", {"keeps_responses": False}, format="json")
+    before = User.objects.get(pk=user.pk).terms_version
+    left = (OwnKey, Channel, StoredFile, SavedView)
+    assert all(kind.objects.exists() for kind in left), [k.objects.count() for k in left]
+    reset(Client())
+    assert not any(kind.objects.exists() for kind in left)
+    found = User.objects.get(pk=user.pk)
+    assert found.keeps_responses and found.terms_version > before
+
+
+def test_nor_does_a_program_they_let_in(hijacker: Hijacker) -> None:
+    asked = {"client_id": "hontoni-cli", "device_name": "laptop"}
+    codes = Client().post("/oauth/device", asked).json()
+    hijacker.browser.post("/account/reauthenticate/", {"password": PASSWORD})
+    said = {"code": codes["user_code"], "deed": "allow"}
+    assert hijacker.browser.post("/device", said).status_code == 302
+    reset(Client())
+    grant = "urn:ietf:params:oauth:grant-type:device_code"
+    poll = {
+        "client_id": "hontoni-cli",
+        "grant_type": grant,
+        "device_code": codes["device_code"],
+    }
+    assert Client().post("/oauth/token", poll).json()["error"] == "access_denied"
+    assert not PersonalToken.objects.exists()
+
+
+def test_staffs_word_makes_no_team_of_it_and_no_sign_on_either(
+    hijacker: Hijacker, alice: Person
+) -> None:
+    now = timezone.now()
+    open_account(Order(email=VICTIM, key="demo"), until=now, now=now, actor="test")
+    hijacker.user.refresh_from_db()
+    with pytest.raises(Forbidden):
+        forming.part(hijacker.user, "Evil Ltd.")
+    team = team_of(alice)
+    proven = domains.add(team.now(), "example.com")
+    TeamDomain.objects.filter(pk=proven.pk).update(proven_at=now)
+    sign_on = setting_up.of_team(team.now())
+    with pytest.raises(Forbidden):
+        entering.enter(sign_on, Claims("sub", VICTIM, True, "Victim"))
+    with pytest.raises(Conflict):
+        directory.provision(sign_on, VICTIM)
+
+
+# What becomes of everything that hangs on an account when it is given clean. Whoever adds a table
+# says so here.
+ENDS = """
+    account.EmailAddress socialaccount.SocialAccount mfa.Authenticator usersessions.UserSession
+    accounts.ApiKey accounts.PersonalToken accounts.RefreshToken accounts.Membership
+    billing.Channel billing.BillingDetails billing.Preferences billing.Referral payments.AutoTopUp
+    gateway.Batch gateway.StoredFile gateway.SavedView gateway.OwnKey
+"""
+# The books, what was paid and bought, what was told, and by what somebody is known again.
+STAYS = """
+    billing.Wallet billing.CreditRequest billing.Invoice billing.Notice billing.Told
+    billing.Subscription billing.ResetPass billing.LimitRaise billing.Redemption
+    billing.ReferralCode billing.Mark billing.Claim billing.Card billing.CustomerNote
+    payments.BankOrder payments.BankTransfer payments.BankRefund payments.StripeCustomer
+    payments.PlanOrder payments.TopUp payments.Dispute djstripe.Customer
+    gateway.UsageBroughtForward gateway.LeftOut gateway.CustomerPrice gateway.ProvenUsage
+    gateway.Correction gateway.CorrectedAccount gateway.UsageEvent gateway.UsageHour
+    gateway.OwnKeyHour gateway.FeatureUse gateway.Refusal cockpit.CustomerDay
+    accounts.Consent accounts.KeyPlace accounts.TeamEvent admin.LogEntry
+"""
+# Nobody has them whose address is not proven: they are a team's, or of staff.
+NEVER = """
+    accounts.Invitation accounts.TeamDomain accounts.SignOn accounts.SignOnIdentity
+    accounts.DirectoryGroup accounts.User accounts.User_groups accounts.User_user_permissions
+"""
+
+
+def test_it_is_known_of_every_table_what_becomes_of_it() -> None:
+    fields = User._meta.get_fields(include_hidden=True)
+    models = (f.related_model for f in fields if f.auto_created and not f.concrete)
+    tables = {model._meta.label for model in models if model is not None}
+    assert tables == {*ENDS.split(), *STAYS.split(), *NEVER.split()}
 
 
 def test_what_vendors_were_allowed_ends_too(hijacker: Hijacker) -> None:

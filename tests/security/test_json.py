@@ -3,6 +3,7 @@ behind: no hold, no slot, no lease."""
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -191,3 +192,60 @@ def test_nor_an_invitation_that_is_no_code(gateway: Gateway, code: str) -> None:
     with gateway.http() as client:
         told = client.get(f"/r/{code}")
     assert (told.status_code, told.headers["location"]) == (302, "/account/signup/")
+
+
+NUMBERS = ["9" * 5000, "%C2%B2", "%D9%A1", "-1", "000000001999999999", "000002592000999"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_nor_one_in_a_query_or_a_form_of_v1(gateway: Gateway, alice: Person, number: str) -> None:
+    fund(alice, "1")
+    with gateway.http(alice) as client:
+        for path in ("/v1/models", "/v1/files", "/v1/batches", "/v1/messages/batches"):
+            told = client.get(f"{path}?limit={number}", headers={"anthropic-version": "1"})
+            assert told.status_code == 400, (path, told.text[:200])
+        for name in ("pageSize", "pageToken"):
+            assert client.get(f"/v1beta/models?{name}={number}").status_code in (200, 400)
+        kept = client.post("/v1/responses", json={"model": "gpt-4o", "input": "Hello"}).json()
+        items = client.get(f"/v1/responses/{kept['id']}/input_items?limit={number}")
+        assert items.status_code == 200, items.text[:200]
+        form = {
+            "purpose": "batch",
+            "expires_after[anchor]": "created_at",
+            "expires_after[seconds]": unquote(number),
+        }
+        told = client.post("/v1/files", data=form, files={"file": ("a.jsonl", b"{}")})
+        assert told.status_code == 400, told.text[:200]
+        schema = {"type": "ARRAY", "items": {"type": "STRING"}, "maxItems": unquote(number)}
+        body = {
+            "contents": [{"parts": [{"text": "Hello"}]}],
+            "generationConfig": {"responseMimeType": "application/json", "responseSchema": schema},
+        }
+        told = client.post("/v1beta/models/gpt-4o:generateContent", json=body)
+        assert "our side" not in told.text, told.text[:200]
+
+
+def test_no_nul_reaches_a_database(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "1")
+    token = tokens.issue(alice.user).access_token
+    with gateway.http(alice) as client:
+        for path in (
+            *("/v1/files/a%00b", "/v1/files?after=a%00b", "/v1/batches/%00", "/live%00"),
+            *("/v1/responses/%00", "/v1/models/%00", "/v1beta/models/%00", "/scim/v2/Users/%00"),
+            *("/api/usage/req_%00", "/usage/%00", "/account/login/?next=%00", "/docs/%00"),
+        ):
+            told = client.get(path, headers={"Authorization": f"Bearer {token}"})
+            assert told.status_code == 400, (path, told.status_code)
+        line = {"custom_id": "a\0", "method": "POST", "url": "/v1/chat/completions"}
+        raw = json.dumps({**line, "body": {"model": "gpt\0", "messages": [USER]}})
+        sent = {"file": ("in\0.jsonl", raw.encode())}
+        file = client.post("/v1/files", files=sent, data={"purpose": "batch"}).json()["id"]
+        asked = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        for more, status in (
+            ({"input_file_id": f"{file}\0"}, 200),
+            ({"input_file_id": file, "metadata": {"a": "\0"}}, 400),
+            ({"input_file_id": file, "metadata": {"\0": "a"}}, 400),
+            ({"input_file_id": "\0"}, 404),
+        ):
+            told = client.post("/v1/batches", json={**asked, **more})
+            assert told.status_code == status, (more, told.text[:200])

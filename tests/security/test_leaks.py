@@ -22,9 +22,11 @@ from pytest_django import Settings
 
 from accounts.keys import api_keys, shape
 from accounts.leaks import ended
+from accounts.sign_on import directory, setting_up
 from billing.books.models import AuditEntry
 from billing.mails import sending
 from billing.mails.models import Notice
+from tests.accounts.teams.world import team_of
 from tests.gateway_server import Gateway
 from tests.world import Person
 
@@ -238,3 +240,20 @@ def test_the_documented_checksum_is_ours(page: str, alice: Person) -> None:
     exec(f"from zlib{code}", told)
     assert told["is_one_of_ours"](alice.raw) and not told["is_one_of_ours"](alice.raw[:-1] + "!")
     assert re.fullmatch(r"sk-gw-[0-9A-Za-z]{49}", alice.raw) and "`sk-gw-[0-9A-Za-z]{49}`" in text
+
+
+def test_a_directorys_token_ends_by_anybodys_word(alice: Person) -> None:
+    team = team_of(alice)
+    sign_on = setting_up.of_team(team.now())
+    first, raw = (directory.make_token(sign_on, team.now()) for _ in range(2))
+    page = Client()
+    for leaked in (first, raw, raw):  # the first is over already
+        said = page.post("/leaked-key", {"text": f"token={leaked}, take it"})
+        assert said.status_code == 200
+    assert directory.of_token(raw) is None
+    (entry,) = AuditEntry.objects.filter(action="revoke leaked key")
+    assert entry.subject == f"directory:{sign_on.pk}"
+    (notice,) = Notice.objects.filter(kind="key_leaked")
+    assert notice.user_id == sign_on.account_id and "scim-gw-" in notice.facts["shown"]
+    answer = page.get("/scim/v2/Users", headers={"Authorization": f"Bearer {raw}"})
+    assert answer.status_code == 401

@@ -72,6 +72,34 @@ def test_metadata_without_a_user_gets_ours(gateway: Gateway, alice: Person) -> N
     assert sent["metadata"] == {"user_id": end_users.pseudonym(alice.user.pk)}
 
 
+@pytest.mark.parametrize(
+    "path, body",
+    [
+        ("/v1/embeddings", {"model": "text-embedding-3-small", "input": "Hello"}),
+        ("/v1/images/generations", {"model": "gpt-image-1", "prompt": "A cat", "quality": "low"}),
+        ("/v1/completions", {"model": "gpt-4o", "prompt": "Hello"}),
+        (
+            "/v1beta/models/text-embedding-3-small:embedContent",
+            {"content": {"parts": [{"text": "Hello"}]}},
+        ),
+        (
+            "/v1beta/models/gpt-4o:generateContent",
+            {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]},
+        ),
+    ],
+)
+def test_so_do_those_that_are_no_conversation_and_googles_door(
+    gateway: Gateway, alice: Person, path: str, body: dict[str, Any]
+) -> None:
+    with gateway.http(alice) as http:
+        answer = http.post(path, json=body)
+        assert answer.status_code == 200, answer.text
+        assert called(gateway.vendors.last.body) == end_users.pseudonym(alice.user.pk)
+        if path == "/v1/embeddings":
+            http.post(path, json={**body, "user": "mine"})
+            assert called(gateway.vendors.last.body) == "mine"
+
+
 def test_tokens_are_counted_as_before(gateway: Gateway, alice: Person) -> None:
     with gateway.http(alice) as http:
         body = {"model": "claude-sonnet-4", "messages": HELLO}

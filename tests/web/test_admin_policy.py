@@ -23,8 +23,7 @@ def test_the_admin_works_under_its_policy(open_page: Open, alice: Person) -> Non
 TOO_WIDE = "document.documentElement.scrollWidth > window.innerWidth"
 
 
-@pytest.mark.parametrize("width", [390, 1440])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "dark")])
 def test_the_home_works_in_a_browser(
     open_page: Open, alice: Person, width: int, scheme: str
 ) -> None:

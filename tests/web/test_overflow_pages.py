@@ -33,7 +33,7 @@ def owner(site: Gateway, alice: Person) -> Person:
 def test_the_pages_fit_a_phone_are_accessible_and_speak_vietnamese(
     open_page: Open, owner: Person
 ) -> None:
-    _look_at(open_page, owner, [f"/keys/{owner.key.pk}", "/keys", "/billing/plans"], "light")
+    _look_at(open_page, owner, [f"/keys/{owner.key.pk}", "/keys", "/billing/plans"])
 
 
 def test_a_reset_pass_is_bought_with_two_clicks(open_page: Open, owner: Person) -> None:

@@ -14,7 +14,7 @@ from billing.books.models import AuditEntry, ClosedMonth, Transfer
 from billing.payments.models import Dispute, TopUp
 from gateway.catalogue.models import Model
 from gateway.dashboard.roles import seed as seed_roles
-from gateway.reconciliation.books import problems
+from gateway.reconciliation.invariants import problems
 from gateway.usage.models import UsageEvent
 from operations.demo import people
 from tests.gateway_server import Gateway

@@ -113,7 +113,7 @@ def test_even_a_bug_speaks_the_visitors_language(
     def broken(now: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("gateway.dashboard.views.public.report", broken)
+    monkeypatch.setattr("gateway.dashboard.views.public_views.report", broken)
     client.raise_request_exception = False
     answer = client.get("/status", headers={"Accept-Language": language})
     assert answer.status_code == 500

@@ -73,7 +73,7 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> None:
     async def here(work: Callable[..., Any], *args: Any) -> Any:
         return work(*args)
 
-    monkeypatch.setattr("gateway.dashboard.views.exports.in_thread", here)
+    monkeypatch.setattr("gateway.dashboard.views.export_views.in_thread", here)
 
 
 def test_two_levels_of_groups_add_up_and_lead_on(as_alice: Client, alice: Person) -> None:
@@ -249,10 +249,10 @@ def test_the_log_shows_route_and_attempts(as_alice: Client, alice: Person) -> No
 
 
 def test_the_export_of_an_account_has_its_views(as_alice: Client, alice: Person) -> None:
-    from gateway.dashboard.views import data
+    from gateway.dashboard.views import data_views
 
     SavedView.keep(alice.user.pk, "Mine", "days=7")
-    ((_, row),) = data._views(alice.user, None)
+    ((_, row),) = data_views._views(alice.user, None)
     assert json.loads(json.dumps(row)) == {"name": "Mine", "query": "days=7"}
     assert ApiKey.objects.filter(user=alice.user).count() == 1
 

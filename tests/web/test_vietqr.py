@@ -71,11 +71,10 @@ def test_the_page_turns_green_by_itself(
     expect(page.get_by_role("img", name="VietQR code")).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_its_pages_fit_a_phone_are_accessible_and_speak_vietnamese(
-    open_page: Open, offered: None, alice: Person, scheme: str
+    open_page: Open, offered: None, alice: Person
 ) -> None:
-    page = open_page("/billing/topup", alice, color_scheme=scheme, **PHONE)
+    page = open_page("/billing/topup", alice, **PHONE)
     page.locator("footer button[name=currency][value=both]").click()
     expect(page.locator(".head .dong")).to_contain_text("≈ 0 ₫")
     page.locator("#vietqr form button").click()

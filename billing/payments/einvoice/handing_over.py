@@ -3,8 +3,10 @@
 * From EINVOICE_SINCE on: what was paid in (bank transfers, and cards with an invoice of ours), and
   every credit note about one of those. What the balance buys was taxed when it was paid in.
 * In whole dong: a bank transfer's own; of anything else at the rate of the day it is handed over.
-* A credit note is an adjustment (`decrease`) of the invoice it is about, in its latest form. It
-  waits until that is issued. Together, all of them take away no more than all of it.
+* A credit note is an adjustment (`decrease`) of the invoice it is about, in its latest form; what
+  comes back after all (a dispute won, a refund that failed) is one that adds (`increase`). They
+  wait until that is issued. Together, they never take away more than all of it.
+* What waits for something else holds up nothing.
 * Its own reference code goes with each: what SePay has already is found again, not made twice.
 """
 
@@ -14,7 +16,8 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef
+from django.db.models.fields.json import KT
 from django.utils.translation import gettext_noop
 
 from billing.books import audit
@@ -32,18 +35,19 @@ logger = logging.getLogger(__name__)
 
 EKind, State = EInvoice.Kind, EInvoice.State
 PAID_IN = (Kind.TOPUP, Kind.BANK_TOPUP)
-GIVEN_BACK = (Kind.REFUND, Kind.DISPUTE, Kind.BANK_REFUND)
+MOVED_BACK = (Kind.REFUND, Kind.DISPUTE, Kind.BANK_REFUND)
 BATCH = 100
 SOON = timedelta(seconds=5)
 LATER = timedelta(minutes=10)
 MOST_ATTEMPTS = 500  # some days of not being answered
+NOT_REPLACED = gettext_noop("Only what is issued, and neither replaced nor adjusted, is replaced.")
 
 
 def hand_over(now: datetime) -> None:
     """Begin with what is wanted, and do the next step of everything that waits for one."""
     if not sepay_einvoice.configured():
         return
-    for invoice in wanted():
+    for invoice in wanted(now):
         try:
             begin(invoice, now)
         except NotYet as why:
@@ -65,18 +69,26 @@ def since() -> datetime:
     return datetime.fromisoformat(settings.EINVOICE_SINCE).replace(tzinfo=taxes.VIETNAM)
 
 
-def wanted() -> list[Invoice]:
-    """Ours that have none yet, the oldest first: invoices before what takes of them away."""
+def wanted(now: datetime) -> list[Invoice]:
+    """Ours that have none yet and can have one, the oldest first: invoices before what takes of
+    them away. Cards are billed in dollars: without a rate theirs wait."""
     there = EInvoice.objects.filter(invoice=OuterRef("pk"))
-    paid = Q(kind=Invoice.Kind.INVOICE, transfer__kind__in=PAID_IN)
-    back = Q(kind=Invoice.Kind.CREDIT_NOTE, transfer__kind__in=GIVEN_BACK)
-    found = Invoice.objects.filter(paid | back, ~Exists(there), issued_at__gte=since())
-    return list(found.select_related("transfer", "user").defer("pdf").order_by("pk")[:BATCH])
+    bare = Invoice.objects.filter(~Exists(there), issued_at__gte=since())
+    bare = bare.select_related("transfer", "user").defer("pdf").order_by("pk")
+    kinds = (Kind.BANK_TOPUP,) if rates.current(now) is None else PAID_IN
+    paid = bare.filter(kind=Invoice.Kind.INVOICE, transfer__kind__in=kinds)
+    about = EInvoice.objects.filter(invoice__number=OuterRef("about"), state=State.ISSUED)
+    moved = bare.filter(transfer__kind__in=MOVED_BACK).annotate(about=KT("credits__0"))
+    notes = moved.filter(Exists(about), kind=Invoice.Kind.CREDIT_NOTE)
+    # Few ever come back, and only who they undo names what they are about.
+    undone = [each for each in moved.filter(kind=Invoice.Kind.INVOICE) if _about(each)]
+    return [*paid[:BATCH], *notes[:BATCH], *undone]
 
 
 def begin(invoice: Invoice, now: datetime) -> EInvoice:
     """Keep what will be handed over of it. Raises NotYet."""
-    if invoice.kind == Invoice.Kind.INVOICE:
+    assert invoice.transfer is not None
+    if invoice.transfer.kind in PAID_IN:
         rate, total = _in_dong(invoice, now)
         percent = paper.percent(invoice)
         taxed = Decimal(percent) if invoice.tax else Decimal(0)
@@ -125,7 +137,6 @@ def _keep(
 
 def _in_dong(invoice: Invoice, now: datetime) -> tuple[int, int]:
     """The rate, and what was paid. Raises NotYet where nobody set a rate."""
-    assert invoice.transfer is not None
     if bank := BankTransfer.objects.filter(pk=_named(invoice, "bank_transfer")).first():
         return bank.rate, bank.dong
     rate = rates.current(now)
@@ -139,24 +150,38 @@ def _named(invoice: Invoice, name: str) -> int:
     return int(invoice.transfer.ref.get(name) or 0) if invoice.transfer else 0
 
 
-def _about(note: Invoice) -> EInvoice | None:
-    """The latest form of what a credit note is about."""
-    of = EInvoice.objects.filter(invoice__number__in=note.credits, state=State.ISSUED)
-    return of.exclude(kind=EKind.ADJUSTMENT).order_by("-pk").first()
+def _about(moved: Invoice) -> EInvoice | None:
+    """The latest form of what was given back, or came back; None while another form of it is
+    made."""
+    numbers = moved.credits or _undone_by(moved)
+    of = EInvoice.objects.filter(invoice__number__in=numbers, state=State.ISSUED)
+    found = of.exclude(kind=EKind.ADJUSTMENT).order_by("-pk").first()
+    if found is None:
+        return None
+    next_form = EInvoice.objects.filter(about=found, kind=EKind.REPLACEMENT)
+    return None if next_form.filter(state__in=EInvoice.UNFINISHED).exists() else found
 
 
-def _back_in_dong(note: Invoice, about: EInvoice) -> int:
-    """What went back: a bank refund's own dong, else its share; all of them no more than all."""
-    assert note.transfer is not None
-    if refund := BankRefund.objects.filter(pk=_named(note, "bank_refund")).first():
+def _undone_by(moved: Invoice) -> list[str]:
+    """What the credit note is about that is undone by it: as settlements.py names the two."""
+    assert moved.transfer is not None
+    key = moved.transfer.key
+    keys = (key.removesuffix(":failed"), key.removesuffix(":reinstated") + ":withdrawn")
+    notes = Invoice.objects.filter(kind=Invoice.Kind.CREDIT_NOTE, transfer__key__in=keys)
+    return next(iter(notes.values_list("credits", flat=True)), [])
+
+
+def _back_in_dong(moved: Invoice, about: EInvoice) -> int:
+    """What went back, negative for what came back: a bank refund's own dong, else its share; all
+    of them no more than all."""
+    assert moved.transfer is not None
+    if refund := BankRefund.objects.filter(pk=_named(moved, "bank_refund")).first():
         return refund.dong
     whole, paid = about.invoice.total, about.total
-    earlier = EInvoice.objects.filter(
-        kind=EKind.ADJUSTMENT, invoice__credits=note.credits
-    ).select_related("invoice")
-    gone = sum(-each.invoice.total for each in earlier)
+    earlier = EInvoice.objects.filter(kind=EKind.ADJUSTMENT, about=about)
+    gone = sum(-each.invoice.total for each in earlier.select_related("invoice"))
     before = sum(-each.total for each in earlier)
-    return min((gone - note.total) * paid // whole, paid) - before
+    return min((gone - moved.total) * paid // whole, paid) - before
 
 
 def _share_of_tax(about: EInvoice, total: int) -> int:
@@ -179,9 +204,7 @@ def replace(pk: int, *, reason: str, actor: str, now: datetime, request_id: str 
     found = EInvoice.objects.select_for_update().get(pk=pk)
     again = EInvoice.objects.filter(about=found).exclude(state=State.FAILED)
     if found.state != State.ISSUED or found.kind == EKind.ADJUSTMENT or again.exists():
-        raise errors.Conflict(
-            gettext_noop("Only what is issued, and neither replaced nor adjusted, is replaced.")
-        )
+        raise errors.Conflict(NOT_REPLACED)
     EInvoice.objects.filter(about=found, state=State.FAILED).delete()
     invoice = Invoice.objects.select_related("user").get(pk=found.invoice_id)
     made = _keep(
@@ -207,11 +230,22 @@ def retry(pk: int, *, actor: str, now: datetime, request_id: str = "") -> EInvoi
     if found.state != State.FAILED:
         raise errors.Conflict(gettext_noop("Only what was refused is tried again."))
     before: dict[str, object] = {"error": found.error}
+    _find_anew(found)
     found.state, found.attempts, found.next_at, found.error = State.WAITING, 0, now, ""
     found.series, found.template = settings.EINVOICE_SERIES, settings.EINVOICE_TEMPLATE
     found.save()
     _note(found, "retry e-invoice", before, actor, request_id)
     return found
+
+
+def _find_anew(found: EInvoice) -> None:
+    """What it is about may have another form by now, or may not be replaced any more. Raises
+    Conflict."""
+    adjusted = EInvoice.objects.filter(about=found.about, kind=EKind.ADJUSTMENT)
+    if found.kind == EKind.ADJUSTMENT:
+        found.about = _about(found.invoice) or found.about
+    elif found.kind == EKind.REPLACEMENT and adjusted.exists():
+        raise errors.Conflict(NOT_REPLACED)
 
 
 def _note(
@@ -261,13 +295,8 @@ def _save(found: EInvoice) -> None:
 
 def _hand(found: EInvoice, now: datetime) -> None:
     """As a draft: what an answer that was lost made is found by its reference code."""
-    if there := sepay_einvoice.find(found.reference_code):
-        if there["status"] == "draft":
-            found.state = State.DRAFT
-            return
-        if there["status"] in ("issued", "replaced"):
-            _issued(found, there, now)
-            return
+    if _is_there(found, now):
+        return
     body = paper.body(found, now)
     makers = {
         EKind.INVOICE: sepay_einvoice.create,
@@ -278,6 +307,20 @@ def _hand(found: EInvoice, now: datetime) -> None:
     found.state, found.error, found.next_at = State.CREATING, "", now + SOON
 
 
+def _is_there(found: EInvoice, now: datetime) -> bool:
+    """Whether SePay has it, and then how far it is. Raises Unanswered while it is at work."""
+    there = sepay_einvoice.find(found.reference_code)
+    if there is None or there["status"] == "failed":
+        return False
+    if there["status"] == "draft":
+        found.state, found.next_at = State.DRAFT, now
+    elif there["status"] in ("issued", "replaced"):
+        _issued(found, there, now)
+    else:
+        raise Unanswered(f"it is {there['status']} there")
+    return True
+
+
 def _look_whether_made(found: EInvoice, now: datetime) -> None:
     job = sepay_einvoice.created(found.tracking_code)
     if _is_over(found, job, now):
@@ -285,8 +328,14 @@ def _look_whether_made(found: EInvoice, now: datetime) -> None:
 
 
 def _issue(found: EInvoice, now: datetime) -> None:
-    found.tracking_code = sepay_einvoice.issue(found.reference_code)
-    found.state, found.error, found.next_at = State.ISSUING, "", now + SOON
+    """Where it is no draft any more an answer was lost: it is on its way, or issued."""
+    try:
+        found.tracking_code = sepay_einvoice.issue(found.reference_code)
+    except Refused:
+        if not _is_there(found, now) or found.state == State.DRAFT:
+            raise
+    else:
+        found.state, found.error, found.next_at = State.ISSUING, "", now + SOON
 
 
 def _look_whether_issued(found: EInvoice, now: datetime) -> None:

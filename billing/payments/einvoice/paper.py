@@ -16,7 +16,7 @@ from billing.payments.einvoice.models import EInvoice
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?) %\Z")
 NOT_TAXED = "-2"
 LINE = "Nạp số dư dịch vụ API"  # in the language of the tax office
-DECREASE = "decrease"
+DECREASE, INCREASE = "decrease", "increase"
 
 
 def percent(invoice: Invoice) -> str:
@@ -60,7 +60,7 @@ def body(found: EInvoice, now: datetime) -> dict[str, Any]:
         body["original_invoice_reference_code"] = found.about.reference_code
         body["reason"] = found.reason
     if found.kind == EInvoice.Kind.ADJUSTMENT:
-        body["adjustment_type"] = DECREASE
+        body["adjustment_type"] = DECREASE if found.total < 0 else INCREASE
     return body
 
 

@@ -69,4 +69,15 @@ def whole(value: Any) -> int:
     text, _, rest = str(value).partition(".")
     if rest.strip("0"):
         raise ValueError(f"a part of a dong: {value!r}")
+    if len(text) > 18:
+        raise ValueError(f"no amount: {text[:30]}")
     return int(text)
+
+
+def kept(raw: Any) -> Any:
+    """The same without a NUL in its texts, which Postgres keeps in none."""
+    if isinstance(raw, str):
+        return raw.replace("\0", "")
+    if isinstance(raw, dict):
+        return {kept(name): kept(value) for name, value in raw.items()}
+    return [kept(each) for each in raw] if isinstance(raw, list) else raw

@@ -15,11 +15,13 @@ from urllib.parse import quote
 import httpx
 from django.conf import settings
 
-from billing.payments.vietqr.heard import Forged, Heard, Unanswered, moment, whole
+from billing.payments.vietqr.heard import Forged, Heard, Unanswered, kept, moment, whole
 from billing.payments.vietqr.models import BankOrder
+from hontoni import strict_json
 
 GATEWAY = BankOrder.Gateway.PAYOS
 DONE = "00"
+CANCELED, EXPIRED = "CANCELLED", "EXPIRED"
 # With these its page confirms that a callback is answered, without any money (payos.vn/docs).
 PROBE = (123, "TF230204212323")
 
@@ -115,7 +117,7 @@ def heard(body: bytes) -> Heard | None:
 
     Raises Forged for what payOS did not sign, ValueError for what is no callback.
     """
-    raw = json.loads(body)
+    raw = strict_json.parse(body)
     if not isinstance(raw, dict) or not isinstance(raw.get("data"), dict):
         raise ValueError("not a callback")
     data, given = raw["data"], str(raw.get("signature", ""))
@@ -133,9 +135,8 @@ def heard(body: bytes) -> Heard | None:
         raise ValueError(f"{error} is missing") from error
 
 
-def transfers(order: BankOrder) -> list[Heard]:
-    """What came for an order. Raises Unanswered, and Refused."""
-    there = found(order)
+def transfers(order: BankOrder, there: Mapping[str, Any]) -> list[Heard]:
+    """What came for an order, as it is there. Raises Unanswered."""
     try:
         return [
             _heard(raw, order.number, str(there["id"])) for raw in there.get("transactions", [])
@@ -145,6 +146,7 @@ def transfers(order: BankOrder) -> list[Heard]:
 
 
 def _heard(raw: Mapping[str, Any], number: int, link: str) -> Heard:
+    raw = kept(raw)
     account, reference = str(raw.get("accountNumber") or ""), str(raw.get("reference") or "")
     return Heard(
         gateway=GATEWAY,

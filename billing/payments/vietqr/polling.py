@@ -1,7 +1,8 @@
 """The net under the callbacks: what the gateways list is received, too. As often as one likes.
 
 SePay's list is read again from OVERLAP before it was read last, payOS is asked for every order
-that may be paid: banks tell it of some transfers late.
+that may be paid: banks tell it of some transfers late. An order that its customer canceled on
+payOS's own page, where nobody calls back, is over here, too.
 """
 
 import logging
@@ -60,8 +61,17 @@ def _read_payos(since: datetime) -> None:
     waiting = BankOrder.objects.filter(recent, gateway=payos.GATEWAY).exclude(link_id="")
     for order in waiting.order_by(F("polled_at").asc(nulls_first=True), "created_at")[:OFTEN]:
         try:
-            for heard in payos.transfers(order):
-                settling.receive(heard, POLL)
+            _read_order(order)
         except payos.Refused as error:
             logger.warning("payOS on order %s: %s", order.number, error)
         BankOrder.objects.filter(pk=order.pk).update(polled_at=timezone.now())
+
+
+def _read_order(order: BankOrder) -> None:
+    there = payos.found(order)
+    for heard in payos.transfers(order, there):
+        settling.receive(heard, POLL)
+    if there.get("status") == payos.CANCELED:
+        bank_orders.end(order, BankOrder.State.CANCELED)
+    elif there.get("status") == payos.EXPIRED:
+        bank_orders.end(order, BankOrder.State.EXPIRED)

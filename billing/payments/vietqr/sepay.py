@@ -7,7 +7,6 @@ developer.sepay.vn: sepay-webhooks/xac-thuc, sepay-api/v2/giao-dich/danh-sach.
 
 import hashlib
 import hmac
-import json
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -17,8 +16,17 @@ import httpx
 from django.conf import settings
 
 from billing.invoices.taxes import VIETNAM
-from billing.payments.vietqr.heard import TOLERANCE, Forged, Heard, Unanswered, moment, whole
+from billing.payments.vietqr.heard import (
+    TOLERANCE,
+    Forged,
+    Heard,
+    Unanswered,
+    kept,
+    moment,
+    whole,
+)
 from billing.payments.vietqr.models import BankOrder
+from hontoni import strict_json
 
 GATEWAY = BankOrder.Gateway.SEPAY
 PAGE, MOST_PAGES = 100, 200
@@ -53,7 +61,7 @@ def check(body: bytes, headers: Mapping[str, str]) -> None:
 
 def _check_signature(body: bytes, headers: Mapping[str, str]) -> None:
     stamp = headers.get("X-SePay-Timestamp", "")
-    given = headers.get("X-SePay-Signature", "").removeprefix("sha256=")
+    given = headers.get("X-SePay-Signature", "")
     if not (stamp.isascii() and stamp.isdecimal() and len(stamp) < 15):
         raise Forged("No timestamp.")
     if abs(time.time() - int(stamp)) > TOLERANCE.total_seconds():
@@ -63,8 +71,9 @@ def _check_signature(body: bytes, headers: Mapping[str, str]) -> None:
 
 
 def signature(secret: str, stamp: str, body: bytes) -> str:
-    """What SePay signs, in hexadecimal digits."""
-    return hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    """How SePay signs."""
+    signed = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256)
+    return f"sha256={signed.hexdigest()}"
 
 
 def _same(one: str, other: str) -> bool:
@@ -74,7 +83,7 @@ def _same(one: str, other: str) -> bool:
 def heard(body: bytes) -> Heard | None:
     """The transfer that a callback tells of; None for money that left. Raises ValueError for what
     is no callback."""
-    raw = json.loads(body)
+    raw = kept(strict_json.parse(body))
     if not isinstance(raw, dict):
         raise ValueError("not an object")
     if raw.get("transferType") != "in":
@@ -157,6 +166,7 @@ def _page(client: httpx.Client, since: datetime, number: int) -> dict[str, Any]:
 
 
 def _of_list(raw: Mapping[str, Any]) -> Heard:
+    raw = kept(raw)
     try:
         return _heard(
             raw,

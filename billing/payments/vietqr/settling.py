@@ -38,7 +38,8 @@ NAME = "Hontoni balance"
 def receive(heard: Heard, by: str) -> BankTransfer | None:
     """Keep what was told, and book it if it fits. Twice is once. None for what came to another
     account and names no order: a gateway may watch accounts that are not this shop's."""
-    if known := BankTransfer.objects.filter(identity=heard.identity).first():
+    known, identity = _known(heard)
+    if known is not None:
         return known
     found = _orders(heard)
     if not found and not _is_ours(heard):
@@ -47,7 +48,7 @@ def receive(heard: Heard, by: str) -> BankTransfer | None:
         order = _locked(found[0]) if len(found) == 1 else None
         problem = _problem(heard, found, order)
         transfer, created = BankTransfer.objects.get_or_create(
-            identity=heard.identity,
+            identity=identity,
             defaults={
                 **{name: getattr(heard, name) for name in _HEARD},
                 "raw": dict(heard.raw),
@@ -69,6 +70,16 @@ def receive(heard: Heard, by: str) -> BankTransfer | None:
         order.state, order.ended_at = BankOrder.State.PAID, timezone.now()
         order.save(update_fields=["state", "ended_at"])
     return transfer
+
+
+def _known(heard: Heard) -> tuple[BankTransfer | None, str]:
+    """What is kept of it already, and what it is known by. A bank that gives one reference to two
+    transfers, of other amounts, made two."""
+    for identity in (heard.identity, f"{heard.identity[:230]}:{heard.dong}"):
+        known = BankTransfer.objects.filter(identity=identity).first()
+        if known is None or known.dong == heard.dong:
+            return known, identity
+    return known, identity
 
 
 _HEARD = ("gateway", "gateway_id", "reference", "account", "dong", "content", "sent_at")

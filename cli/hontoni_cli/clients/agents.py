@@ -21,11 +21,12 @@ from hontoni_cli.clients.client import (
     at,
     config_folder,
     root_of,
+    table,
 )
 
-_CLAUDE = ("claude-sonnet-4.5", "claude-sonnet-4", "claude-opus-4.5")
-_GPT = ("gpt-5.2-codex", "gpt-5.2", "gpt-4o")
-_GOOGLE = ("gemini-2.5-pro", "gemini-2.5-flash")
+_CLAUDE = ("claude-sonnet-4.6", "claude-sonnet-4.5", "claude-sonnet-4", "claude-opus-4.6")
+_GPT = ("gpt-5.3-codex", "gpt-5.2-codex", "gpt-5.4", "gpt-5.2", "gpt-4o")
+_GOOGLE = ("gemini-3.1-pro-preview", "gemini-3-flash-preview", "gemini-2.5-pro")
 NAME = "Hontoni"
 
 
@@ -52,7 +53,7 @@ def _claude_code_files(place: Place) -> Sequence[File]:
 
 
 def _claude_code_read() -> Place | None:
-    env = at(JSON, _claude_code(), "env") or {}
+    env = table(JSON, _claude_code(), "env")
     return _found(
         env.get("ANTHROPIC_BASE_URL"), env.get("ANTHROPIC_AUTH_TOKEN"), env.get("ANTHROPIC_MODEL")
     )
@@ -94,7 +95,7 @@ def _codex_files(place: Place) -> Sequence[File]:
 def _codex_read() -> Place | None:
     if at(TOML, _codex(), "model_provider") != "hontoni":
         return None
-    given = at(TOML, _codex(), "model_providers", "hontoni") or {}
+    given = table(TOML, _codex(), "model_providers", "hontoni")
     model = at(TOML, _codex(), "model")
     return _found(given.get("base_url"), given.get("experimental_bearer_token"), model)
 
@@ -130,7 +131,7 @@ def _cline_files(place: Place) -> Sequence[File]:
 
 
 def _cline_read() -> Place | None:
-    given = at(JSON, _cline(), "providers", _CLINE, "settings") or {}
+    given = table(JSON, _cline(), "providers", _CLINE, "settings")
     return _found(given.get("baseUrl"), given.get("apiKey"), given.get("model"))
 
 
@@ -160,8 +161,9 @@ def _continue_files(place: Place) -> Sequence[File]:
 
 
 def _continue_read() -> Place | None:
-    models = at(YAML, _continue(), "models") or []
-    mine = [each for each in models if isinstance(each, dict) and each.get("name") == NAME]
+    models = at(YAML, _continue(), "models")
+    listed = models if isinstance(models, list) else []
+    mine = [each for each in listed if isinstance(each, dict) and each.get("name") == NAME]
     given = mine[-1] if mine else {}
     return _found(given.get("apiBase"), given.get("apiKey"), given.get("model"))
 
@@ -194,7 +196,7 @@ def _aider_files(place: Place) -> Sequence[File]:
 
 
 def _aider_read() -> Place | None:
-    given = at(YAML, _aider()) or {}
+    given = table(YAML, _aider())
     model = str(given.get("model", "")).removeprefix("openai/")
     return _found(given.get("openai-api-base"), given.get("openai-api-key"), model)
 
@@ -234,7 +236,7 @@ def _opencode_files(place: Place) -> Sequence[File]:
 
 
 def _opencode_read() -> Place | None:
-    given = at(JSON, _opencode(), "provider", "hontoni", "options") or {}
+    given = table(JSON, _opencode(), "provider", "hontoni", "options")
     model = str(at(JSON, _opencode(), "model") or "").removeprefix("hontoni/")
     return _found(given.get("baseURL"), given.get("apiKey"), model)
 
@@ -262,7 +264,7 @@ def _gemini_files(place: Place) -> Sequence[File]:
 
 
 def _gemini_read() -> Place | None:
-    env = at(ENV, _gemini(".env")) or {}
+    env = table(ENV, _gemini(".env"))
     model = at(JSON, _gemini("settings.json"), "model", "name")
     return _found(env.get("GOOGLE_GEMINI_BASE_URL"), env.get("GEMINI_API_KEY"), model)
 

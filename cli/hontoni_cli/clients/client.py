@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hontoni_cli.documents import dotenv, jsonc, toml, yaml
+from hontoni_cli.documents import checked, dotenv, jsonc, toml, yaml
 
 JSON, TOML, YAML, ENV = jsonc, toml, yaml, dotenv
 
@@ -37,10 +37,8 @@ class File:
     puts: tuple[tuple[tuple[str, ...], Any], ...]
 
     def changed(self, text: str) -> str:
-        """The text with everything put. Raises ValueError."""
-        for path, value in self.puts:
-            text = self.kind.put(text, path, value)
-        return text
+        """The text with everything put, and nothing else changed. Raises ValueError."""
+        return checked.put(text, self.kind, self.puts)
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,12 @@ class Client:
         return [name for name in self.shell if os.environ.get(name)]
 
 
+def table(kind: ModuleType, path: Path, *names: str | int) -> dict[str, Any]:
+    """What a file says there by name; nothing where that is anything else."""
+    found = at(kind, path, *names)
+    return found if isinstance(found, dict) else {}
+
+
 def at(kind: ModuleType, path: Path, *names: str | int) -> Any:
     """What a file says there; None where it does not, or cannot be read."""
     try:
@@ -85,6 +89,7 @@ def settings_folder(name: str) -> Path:
 
 
 def config_folder() -> Path:
+    """Of programs that keep to it on every system."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
 
 

@@ -1,6 +1,8 @@
 """Editors. Where one keeps its key in a store of its own that no program writes, its person is
 given what to paste."""
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,9 +18,10 @@ from hontoni_cli.clients.client import (
     config_folder,
     root_of,
     settings_folder,
+    table,
 )
 
-_MODELS = ("claude-sonnet-4.5", "claude-sonnet-4", "gpt-4o")
+_MODELS = ("claude-sonnet-4.6", "claude-sonnet-4.5", "claude-sonnet-4", "gpt-4o")
 _CONTEXT = 200_000
 
 
@@ -78,7 +81,7 @@ def _windsurf_files(place: Place) -> Sequence[File]:
 
 
 def _windsurf_read() -> Place | None:
-    given = at(JSON, _windsurf()) or {}
+    given = table(JSON, _windsurf())
     url, key = given.get("ai.openai.baseUrl"), given.get("ai.openai.apiKey")
     return (
         Place(root_of(url), str(key), str(given.get("ai.openai.model"))) if url and key else None
@@ -92,6 +95,8 @@ WINDSURF = Client("windsurf", "Windsurf", CHAT, _MODELS, _windsurf_files, _winds
 
 
 def _zed() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA", Path.home())) / "Zed" / "settings.json"
     return config_folder() / "zed" / "settings.json"
 
 

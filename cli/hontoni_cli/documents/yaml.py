@@ -7,6 +7,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.util import load_yaml_guess_indent
 
+from hontoni_cli.documents.paths import is_named
+
 
 def read(text: str) -> Any:
     """What it says; an empty one nothing. Raises ValueError."""
@@ -25,9 +27,13 @@ def put(text: str, path: tuple[str, ...], value: Any) -> str:
         raise ValueError("its outermost value is no mapping")
     here = document
     for name in path[:-1]:
-        here = here.setdefault(name, {})
-    if isinstance(value, dict) and isinstance(here.get(path[-1], []), list):
-        _listed(here.setdefault(path[-1], []), value)
+        here[name] = here.get(name) or {}
+        here = here[name]
+        if not isinstance(here, dict):
+            raise ValueError(f"{name} is no mapping")
+    if isinstance(value, dict):
+        here[path[-1]] = here.get(path[-1]) or []
+        _listed(here[path[-1]], value)
     else:
         here[path[-1]] = value
     return kept + _dumped(document, text)
@@ -39,17 +45,13 @@ def remove(text: str, path: tuple[str, ...], value: Any = None) -> str:
     document = _parsed(text)
     here = document
     for name in path[:-1]:
-        here = here.get(name, {})
+        here = here.get(name) or {}
     found = here.get(path[-1])
     if isinstance(found, list) and isinstance(value, dict):
-        found[:] = [each for each in found if not _is(each, value)]
+        found[:] = [each for each in found if not is_named(each, value)]
     else:
         here.pop(path[-1], None)
     return _dumped(document, text) if document else ""
-
-
-def _is(item: Any, other: dict[str, Any]) -> bool:
-    return isinstance(item, dict) and item.get("name") == other["name"]
 
 
 def _dumped(document: Any, text: str) -> str:
@@ -58,9 +60,11 @@ def _dumped(document: Any, text: str) -> str:
     return out.getvalue()
 
 
-def _listed(items: list[Any], item: dict[str, Any]) -> None:
+def _listed(items: Any, item: dict[str, Any]) -> None:
+    if not isinstance(items, list):
+        raise ValueError("its list is none")
     for at, known in enumerate(items):
-        if _is(known, item):
+        if is_named(known, item):
             items[at] = item
             return
     items.append(item)
@@ -71,7 +75,6 @@ def _as(text: str) -> YAML:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 10_000
-    yaml.allow_duplicate_keys = True
     _, indent, offset = load_yaml_guess_indent(text or "a:\n  - b\n")
     mapping = 2 if indent is None else indent
     dashes = 0 if offset is None else offset

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from django.utils.translation import gettext
 
+from gateway.catalogue import bucket_labels
 from gateway.catalogue.costs.models import FeatureCost, VendorPrice
 from gateway.catalogue.features.models import WHOLE, FeaturePrice, Pricing
 from gateway.catalogue.models import BUCKETS, Price
-from gateway.catalogue.prices import labels
 from hontoni.money import DOLLAR, change, dollars
 
 LONG = tuple(f"long_{bucket}" for bucket in BUCKETS)
@@ -36,7 +36,7 @@ class Margin(NamedTuple):
 
     @property
     def label(self) -> str:
-        return labels.label(self.bucket)
+        return bucket_labels.label(self.bucket)
 
     def __str__(self) -> str:
         sign = "−" if self.earned < 0 else "+"

@@ -14,10 +14,11 @@ from typing import NamedTuple
 from django.conf import settings
 from django.utils.translation import gettext
 
+from gateway.catalogue import bucket_labels
 from gateway.catalogue.costs import margins
 from gateway.catalogue.features.models import WHOLE, FeaturePrice
 from gateway.catalogue.models import BUCKETS, Price
-from gateway.catalogue.prices import labels, losses
+from gateway.catalogue.prices import losses
 from hontoni import money
 from hontoni.errors import BadRequest
 
@@ -46,7 +47,7 @@ class Step(NamedTuple):
 
     @property
     def label(self) -> str:
-        return labels.label(self.bucket)
+        return bucket_labels.label(self.bucket)
 
 
 def steps(before: Priced | None, after: Priced) -> list[Step]:

@@ -102,7 +102,7 @@ def ours(raw: Mapping[str, Any]) -> str:
 
 def helped(request: Request, target: Target) -> dict[str, Helped]:
     """The request's tools that are run on the way, by the names of the functions that stand for
-    them."""
+    them; of one kind the first."""
     if not target.ours or not any(tool.kind == "hosted" for tool in request.tools):
         return {}
     taken = {tool.name for tool in request.tools if tool.kind != "hosted"}
@@ -110,6 +110,8 @@ def helped(request: Request, target: Target) -> dict[str, Helped]:
     for tool in request.tools:
         raw: Mapping[str, Any] = tool.raw or {}
         if tool.kind != "hosted" or ours(raw) not in target.ours or runs(tool, request, target):
+            continue
+        if any(each.tool == ours(raw) and each.name != _OPENS for each in found.values()):
             continue
         found[_free(ours(raw), taken)] = Helped(ours(raw), tool.name, raw)
         if request.dialect == "openai_responses" and FETCH in target.ours:
@@ -129,8 +131,8 @@ def offered(request: Request, known: Mapping[str, Helped]) -> Request:
     """The same, with functions for the tools that are run on the way."""
     if not known:
         return request
-    gone = [each.declared for each in known.values()]
-    tools = [tool for tool in request.tools if not any(tool.raw is raw for raw in gone)]
+    words = {each.tool for each in known.values()}
+    tools = [t for t in request.tools if t.kind != "hosted" or ours(t.raw or {}) not in words]
     tools += [_function(name, each) for name, each in known.items()]
     return replace(request, tools=tuple(tools), tool_choice=_chosen(request.tool_choice, known))
 

@@ -94,11 +94,11 @@ def _is_googles(url: str) -> bool:
 
 
 def to_fetch(request: Request, target: Target) -> list[str]:
-    """The URLs this target takes only as bytes, once each, for the caller to fetch guarded."""
-    urls = (
+    """The URLs this target takes only as bytes, each as often as it stands there: so often its
+    bytes are sent. For the caller to fetch guarded."""
+    return [
         p.url for p in _parts(request) if isinstance(p, Image | Document) and _bytes(p, target)
-    )
-    return list(dict.fromkeys(urls))
+    ]
 
 
 def _bytes(part: Image | Document, target: Target) -> bool:

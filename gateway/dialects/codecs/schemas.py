@@ -20,6 +20,7 @@ Schema = dict[str, Any]
 _MAPS = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains")
+_LONGEST_ABOUT = 2_000  # letters of what a description is told beside its own
 _NOISE = ("$schema", "$id", "$comment")  # say nothing about a value
 _TYPES = ("string", "number", "boolean", "null")
 
@@ -154,10 +155,16 @@ def _in_words(node: Schema, words: Words) -> Schema:
         node.setdefault("properties", {})
     if words.closed and not _says_what(node):
         node["anyOf"] = [{"type": each} for each in _TYPES]
-    if raw:
-        about = "{" + ", ".join(f"{name}: {_plain(raw[name])}" for name in raw) + "}"
-        node["description"] = "\n\n".join(filter(None, (node.get("description"), about)))
-    return _alone(node)
+    return _alone(_described(node, raw) if raw else node)
+
+
+def _described(node: Schema, raw: Mapping[str, Any]) -> Schema:
+    """With what cannot be told otherwise in its words, the beginning of it: told within what is
+    told itself, its quotes are doubled at each step."""
+    about = "{" + ", ".join(f"{name}: {_plain(raw[name])}" for name in raw) + "}"
+    given = node.get("description")
+    parts = (given if isinstance(given, str) else None, about[:_LONGEST_ABOUT])
+    return node | {"description": "\n\n".join(filter(None, parts))}
 
 
 def _is_known(name: str, node: Schema, words: Words) -> bool:
@@ -171,13 +178,25 @@ def _is_known(name: str, node: Schema, words: Words) -> bool:
 
 
 def _of_types(node: Schema, kinds: list[Any], words: Words) -> Schema:
-    """A list of types is a union of them."""
+    """A list of types is a union of them. What is within is said once, under one of them; where
+    it belongs to all, the types are told in words: said under each of them, a short schema of a
+    few steps would become gigabytes."""
     rest = {name: value for name, value in node.items() if name != "type"}
+    kinds = list(dict.fromkeys(kind for kind in kinds if kind in _KINDS))
+    if not kinds:
+        return _in_words(rest, words)
+    if not _OF_ALL.isdisjoint(rest):
+        return _described(_in_words(rest, words), {"type": kinds})
     about = {name: rest.pop(name) for name in ("title", "description") if name in rest}
     each = [_in_words(_of_type(rest, kind), words) for kind in kinds]
     return about | (each[0] if len(each) == 1 else {"anyOf": each})
 
 
+_KINDS = ("string", "number", "integer", "boolean", "object", "array", "null")
+# Words that hold schemas, and belong to a value of any type.
+_OF_ALL = frozenset((*_MAPS, *_LISTS, *_SINGLE, "$ref")) - {
+    *("properties", "items", "additionalProperties", "prefixItems"),
+}
 _OF_OBJECTS = frozenset(("properties", "required", "additionalProperties", "minProperties"))
 _OF_ARRAYS = frozenset(("items", "prefixItems", "minItems", "maxItems", "uniqueItems"))
 

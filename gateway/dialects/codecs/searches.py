@@ -115,11 +115,15 @@ def _item(item: Item, key: bytes) -> Iterator[Item]:
         if isinstance(part, Opaque) and (told := _told(part.json, key)) is not None
     }
     said: list[Any] = []
+    paired: set[Any] = set()  # a result is of one call: named by many it would be said as often
     for part in item.parts:
         json: Mapping[str, Any] = part.json if isinstance(part, Opaque) else {}
         if _kind(json) in (_FOUND, _READ) and json.get("tool_use_id") in results:
             continue
+        if _kind(json) == _USE and json.get("id") in paired:
+            continue
         if _kind(json) == _USE and json.get("id") in results:
+            paired.add(json["id"])
             if said:
                 yield Message("assistant", tuple(said))
             said = []

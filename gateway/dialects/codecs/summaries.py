@@ -12,10 +12,12 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.dialects.codecs import wire
+
 PREFIX = "hns1."
 TRIGGER = "compaction_trigger"
 COMPACTED = ("compaction", "compaction_summary")
-_MOST = 4 * 1024 * 1024  # bytes of a summary: nobody writes as much
+_MOST = 4 * 1024 * 1024  # bytes of all summaries of a request: no model reads as much
 _TOLD = "Summary of the conversation up to here, written to go on from it:\n\n"
 
 PROMPT = (
@@ -38,6 +40,23 @@ def spelled(summary: str) -> str:
     """As the `encrypted_content` of an item."""
     packed = zlib.compress(summary.encode("utf-8", "replace"), 6)
     return PREFIX + base64.urlsafe_b64encode(packed).decode()
+
+
+def expanded(parsed: Any) -> int:
+    """Bytes that models are told in place of all the items of ours in a body, wherever they stand:
+    a few packed ones may say megabytes. Raises BadRequest beyond what any model reads."""
+    total, pending = 0, [parsed]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Mapping):
+            if (said := told(node)) is not None:
+                total += len(said.encode())
+            pending += node.values()
+        elif isinstance(node, list):
+            pending += node
+        if total > _MOST:
+            wire.refuse("input", "its summaries are longer than any model reads")
+    return total
 
 
 def told(item: Mapping[str, Any]) -> str | None:

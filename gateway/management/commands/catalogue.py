@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from gateway.pricing import proposals
-from gateway.pricing.sources import copying, reading
+from gateway.pricing.sources import copying, source_reading
 from gateway.pricing.sources.listings import Unreadable
 
 
@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
     def _copy(self, folder: Path, on: str) -> None:
         try:
-            counts = copying.copy(folder, reading.COPIES, date.fromisoformat(on))
+            counts = copying.copy(folder, source_reading.COPIES, date.fromisoformat(on))
         except (OSError, ValueError, Unreadable) as error:
             raise CommandError(f"Nothing is written: {error}") from None
         for file, count in counts.items():

@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from gateway.reconciliation import books, counters, proven_months
-from gateway.reconciliation.vendors import rounds
+from gateway.reconciliation import counters, invariants, proven_months
+from gateway.reconciliation.vendors import daily_round
 from gateway.reconciliation.vendors.alarms import sentence
 from gateway.reconciliation.vendors.comparison import differences
 from gateway.usage import vendor_days
@@ -34,18 +34,18 @@ class Command(BaseCommand):
             action="store_true",
             help="read all rows, those of proven months, too",
         )
-        rounds.add_days(parser)
+        daily_round.add_days(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["repair"]:
             self._repair()
-        proof = books.prove(whole=options["all"])
+        proof = invariants.prove(whole=options["all"])
         found = proof.found
         health.note_reconcile(len(found))
         if not found:
             proven_months.keep(timezone.now(), renewed=proof.whole)
         if options["vendors"]:
-            found += self._vendors(*rounds.span(options["first"], options["last"]))
+            found += self._vendors(*daily_round.span(options["first"], options["last"]))
         for problem in found:
             self.stderr.write(problem)
         if found:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from billing.books import checkpoints
 from billing.books.models import Checkpoint
-from gateway.archive import expiry, proof, span
+from gateway.archive import archive_proof, expiry, span
 from hontoni import months
 
 
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(made)} months taken out.")
 
     def _verify(self) -> None:
-        wrong = [*checkpoints.problems(), *proof.wrong_files()]
+        wrong = [*checkpoints.problems(), *archive_proof.wrong_files()]
         for each in wrong:
             self.stderr.write(each)
         if wrong:

@@ -13,7 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from gateway.reconciliation.vendors import alarms, intake, rounds
+from gateway.reconciliation.vendors import alarms, daily_round, intake
 from gateway.reconciliation.vendors.formats.report import BadReport
 from gateway.reconciliation.vendors.models import DEFAULT_ACCOUNT, VendorImport
 from gateway.usage import vendor_days
@@ -31,10 +31,10 @@ class Command(BaseCommand):
         takes.add_argument("--account", default=DEFAULT_ACCOUNT, help="whose the files are")
         rebuilds = verbs.add_parser("rebuild", help="what was booked, from the usage events")
         for each in (takes, rebuilds):
-            rounds.add_days(each)
+            daily_round.add_days(each)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        first, last = rounds.span(options["first"], options["last"])
+        first, last = daily_round.span(options["first"], options["last"])
         if first > last:
             raise CommandError("--from is after --to.")
         if options["verb"] == "rebuild":
@@ -58,7 +58,7 @@ class Command(BaseCommand):
             self.stderr.write(f"unexplained: {alarms.sentence(each)}")
 
     def _fetch(self, first: date, last: date) -> None:
-        imported, failed = rounds.fetch_all(first, last, by=_who())
+        imported, failed = daily_round.fetch_all(first, last, by=_who())
         self._look(first, last)
         self.stdout.write(f"{imported} reports from {first} to {last} imported.")
         if failed:

@@ -58,7 +58,10 @@ def _metadata(given: Any) -> dict[str, str]:
     told = {} if given is None else given
     fine = isinstance(told, dict) and len(told) <= _METADATA
     if not fine or not all(
-        isinstance(value, str) and len(name) <= _NAME and len(value) <= _VALUE
+        isinstance(value, str)
+        and len(name) <= _NAME
+        and len(value) <= _VALUE
+        and "\0" not in name + value
         for name, value in told.items()
     ):
         raise BadRequest(

@@ -1,5 +1,6 @@
 """/v1/files: upload, list, look at, read and delete, as OpenAI documents it, for batches."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from gateway.plane.client_dialects import CHAT
 from gateway.plane.endpoints import multipart
 from gateway.plane.exchange import Exchange
 from gateway.plane.upstream import Upstream
-from hontoni import freshness
+from hontoni import digits, freshness
 from hontoni.errors import BadRequest
 
 LISTED = 10_000
@@ -38,7 +39,7 @@ async def upload(http: Exchange, upstream: Upstream) -> None:
     caller = await entered(http)
     await means.solvent(caller, http.request_id)
     body = await bodies.read(http, caller, paid=False)
-    form = multipart.read(body, http.header(b"content-type"))
+    form = await asyncio.to_thread(multipart.read, body, http.header(b"content-type"))
     file = form.files.get("file")
     if file is None:
         raise BadRequest("file is required: a file of JSON lines.", param="file")
@@ -59,15 +60,15 @@ def _seconds(anchor: str, given: str) -> int | None:
 def expiry(given: Any, param: str = "expires_after") -> int:
     """For how long a file shall be kept. Raises BadRequest."""
     told = given if isinstance(given, dict) else {}
-    seconds = str(told.get("seconds", ""))
-    if told.get("anchor") != "created_at" or not seconds.isdecimal():
+    seconds = digits.whole(str(told.get("seconds", "")))
+    if told.get("anchor") != "created_at" or seconds is None:
         raise BadRequest(
             f"{param} must have anchor 'created_at' and seconds, a whole number.", param=param
         )
     least, most = files.LEAST_SECONDS, files.MOST_SECONDS
-    if not least <= int(seconds[:12]) <= most:
+    if not least <= seconds <= most:
         raise BadRequest(f"{param}: seconds must be between {least} and {most}.", param=param)
-    return int(seconds)
+    return seconds
 
 
 async def listing(http: Exchange, upstream: Upstream) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 from gateway.batches import records, results, wording
 from gateway.batches.models import Batch
-from gateway.dialects.json_patch import parse
 from gateway.plane import admission, bodies
 from gateway.plane.batches import creation, pages, reading, runner
 from gateway.plane.batches.file_doors import JSONL, named, stream
@@ -36,7 +35,7 @@ async def create(http: Exchange, upstream: Upstream) -> None:
     caller = await _entered(http)
     body = await bodies.read(http, caller, paid=False)
     http.hold(3 * len(body))  # as it is, by requests, and sealed
-    requests = await asyncio.to_thread(lambda: reading.messages(parse(body)))
+    requests = await asyncio.to_thread(reading.messages, body)
     batch = await creation.create(http, caller, upstream, MESSAGES_PATH, requests)
     await http.respond_json(_told(http, batch))
 

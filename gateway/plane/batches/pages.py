@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from django.db.models import Model, Q, QuerySet
 
 from gateway.batches import wording
+from hontoni import digits
 from hontoni.errors import BadRequest
 
 M = TypeVar("M", bound=Model)
@@ -14,9 +15,10 @@ M = TypeVar("M", bound=Model)
 def limit(query: Mapping[str, str], usual: int, most: int) -> int:
     """Raises BadRequest."""
     given = query.get("limit", "")
-    if given and (not given.isdigit() or not 1 <= int(given[:9]) <= most):
+    number = digits.whole(given) if given else usual
+    if number is None or not 1 <= number <= most:
         raise BadRequest(f"limit must be between 1 and {most}.", param="limit")
-    return int(given or usual)
+    return number
 
 
 def page(

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import orjson
 from django.conf import settings
 
+from gateway.dialects.json_patch import parse
+from gateway.plane import members
 from gateway.plane.batches.line import whole
 from hontoni.errors import BadRequest
 
@@ -78,17 +80,26 @@ def _line(raw: bytes, endpoint: str) -> Request:
     custom_id, body = given.get("custom_id"), given.get("body")
     if not isinstance(custom_id, str) or not 0 < len(custom_id) <= _LONGEST_ID:
         raise _Bad("missing_required_parameter", "custom_id is required, a text.", "custom_id")
+    if "\0" in custom_id:
+        raise _Bad("invalid_custom_id", "There is a NUL in the custom_id.", "custom_id")
     if given.get("method", "POST") != "POST":
         raise _Bad("invalid_method", "The method must be POST.", "method")
     if given.get("url") != endpoint:
         raise _Bad("mismatched_endpoint", f"The url must be {endpoint}, the batch's.", "url")
     if not isinstance(body, dict):
         raise _Bad("missing_required_parameter", "body is required, an object.", "body")
+    try:
+        members.agree(raw, given)
+        members.look(body)
+    except BadRequest as error:
+        raise _Bad("invalid_request", error.message, error.param or "body") from None
     return _request(custom_id, body)
 
 
-def messages(parsed: Mapping[str, Any]) -> list[Request]:
+def messages(body: bytes) -> list[Request]:
     """The requests of Anthropic's body. Raises BadRequest."""
+    parsed = parse(body)
+    members.agree(body, parsed)
     given, most = parsed.get("requests"), settings.BATCH_REQUESTS
     if not isinstance(given, list) or not given:
         raise BadRequest("requests: a list of at least one request is required", param="requests")
@@ -109,10 +120,11 @@ def _message(place: str, given: Any) -> Request:
             f"{place}.custom_id: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'",
             param=f"{place}.custom_id",
         )
+    members.look(given["params"])
     return _request(custom_id, given["params"])
 
 
 def _request(custom_id: str, body: Mapping[str, Any]) -> Request:
     model = body.get("model")
-    named = model[:200] if isinstance(model, str) else ""
+    named = model[:200].replace("\0", "") if isinstance(model, str) else ""
     return Request(custom_id, orjson.dumps(whole(body)), named)

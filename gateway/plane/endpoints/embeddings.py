@@ -18,14 +18,18 @@ from gateway.dialects.ir import Usage
 from gateway.dialects.json_patch import parse, patch
 from gateway.plane import gemini_bodies
 from gateway.plane.client_dialects import Dialect
-from gateway.plane.endpoints.lane import Answered, Job, without_unknown
+from gateway.plane.endpoints.lane import Answered, Job, understood, without_unknown
 from gateway.plane.exchange import Exchange
-from hontoni.errors import BadRequest, UpstreamFailed
+from hontoni.errors import BadRequest, TooLarge, UpstreamFailed
 
 OPENAI, GEMINI = "openai_embeddings", "gemini_embeddings"
 _KNOWN = frozenset(("model", "input", "dimensions", "encoding_format", "user"))
 _TUNING = ("taskType", "title", "outputDimensionality", "autoTruncate")
 _MOST = 2_048  # inputs of a request
+# Commas in a body: twice as many as the tokens that a vendor takes at once. To look at millions of
+# numbers would keep the event loop from everybody else.
+_MOST_COMMAS = 600_000
+_MOST_OBJECTS = 10 * _MOST  # a request has three, and more where its text is in parts
 _NONSENSE = "The model's provider sent an answer we cannot read."
 
 
@@ -47,11 +51,13 @@ class _Openai:
     serves: tuple[str, ...] = (OPENAI, GEMINI)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
-        parsed = parse(body)
+        if body.count(b",") > _MOST_COMMAS:
+            raise TooLarge("input has more tokens than any model takes at once.", param="input")
+        parsed = await understood(body)
         self.dialect.check(parsed)
         return parsed
 
-    def job(self, parsed: dict[str, Any], model: Model, name: str) -> Job:
+    def job(self, parsed: dict[str, Any], model: Model, name: str, user: str) -> Job:
         kept, left = without_unknown(parsed, _KNOWN)
         asked = Asked(_inputs(kept["input"]), _dimensions(kept.get("dimensions")), [])
         form = kept.get("encoding_format") or "float"
@@ -59,7 +65,7 @@ class _Openai:
             wire.refuse("encoding_format", "float or base64")
         size = len(orjson.dumps(kept["input"])) + len(asked.inputs)
         if model.dialect == OPENAI:
-            kept |= {"model": model.upstream_id}
+            kept |= {"model": model.upstream_id, "user": kept.get("user") or user}
             body = orjson.dumps(kept)
             return Job(
                 "/v1/embeddings", body, lambda b, _: _passed(b, name, size), size, left_out=left
@@ -84,7 +90,9 @@ class _Gemini:
     serves: tuple[str, ...] = (OPENAI, GEMINI)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
-        raw = canonical(parse(body))
+        if body.count(b"{") > _MOST_OBJECTS:
+            raise TooLarge("requests has more entries than any model takes.", param="requests")
+        raw = canonical(await understood(body))
         model, verb = gemini_bodies.asked(http)
         single = verb == "embedContent"
         requests = [raw] if single else wire.objects(raw.get("requests"), "requests")
@@ -92,7 +100,7 @@ class _Gemini:
             wire.refuse("requests", "must hold at least one request")
         return {"model": model, "requests": requests, "single": single}
 
-    def job(self, parsed: dict[str, Any], model: Model, name: str) -> Job:
+    def job(self, parsed: dict[str, Any], model: Model, name: str, user: str) -> Job:
         requests, single = parsed["requests"], parsed["single"]
         texts = [_text(each, f"requests[{at}]") for at, each in enumerate(requests)]
         sizes = {each.get("outputDimensionality") for each in requests}
@@ -111,7 +119,7 @@ class _Gemini:
         if model.dialect == GEMINI:
             return _ask_gemini(asked, model, write, size, ())
         sent = wire.only(model=model.upstream_id, input=texts, dimensions=asked.dimensions)
-        body = orjson.dumps(sent | {"encoding_format": "float"})
+        body = orjson.dumps(sent | {"encoding_format": "float", "user": user})
         return Job("/v1/embeddings", body, lambda b, _: _read_openai(b, write, size), size)
 
 

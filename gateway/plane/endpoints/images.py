@@ -13,7 +13,7 @@ from gateway.dialects.codecs.tokens import count
 from gateway.dialects.ir import Tally, Usage
 from gateway.dialects.json_patch import parse
 from gateway.plane.client_dialects import Dialect, positive
-from gateway.plane.endpoints.lane import Answered, Job, without_unknown
+from gateway.plane.endpoints.lane import Answered, Job, understood, without_unknown
 from gateway.plane.exchange import Exchange
 from hontoni.errors import BadRequest, UpstreamFailed
 
@@ -51,7 +51,7 @@ class _Images:
     serves: tuple[str, ...] = (NAME,)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
-        parsed = parse(body)
+        parsed = await understood(body)
         self.dialect.check(parsed)
         wire.text(parsed["prompt"], "prompt")
         for name in ("stream", "partial_images"):
@@ -59,14 +59,15 @@ class _Images:
                 wire.unsupported(name, "pictures come whole here")
         return {**parsed, "model": parsed.get("model") or _USUAL}
 
-    def job(self, parsed: dict[str, Any], model: Model, name: str) -> Job:
+    def job(self, parsed: dict[str, Any], model: Model, name: str, user: str) -> Job:
         kept, left = without_unknown(parsed, _KNOWN)
         n = positive(kept, "n") if "n" in kept else 1
         if n is None or not 1 <= n <= _MOST:
             raise BadRequest(f"n must be between 1 and {_MOST}.", param="n")
         quality = wire.text(kept.get("quality"), "quality")
         size = wire.text(kept.get("size"), "size")
-        body = orjson.dumps(kept | {"model": model.upstream_id})
+        told = {"model": model.upstream_id, "user": kept.get("user") or user}
+        body = orjson.dumps(kept | told)
         path = "/v1/images/generations"
         if not any(model.price.rates):
             counter = _counter(quality or "standard", size or _SQUARE)

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from gateway.catalogue.features.sift import Sifted
 from gateway.dialects.ir import Failed, Tally, Thinking, Usage
+from gateway.dialects.json_patch import parse
+from gateway.plane import members
 from gateway.plane.adapters import Stream
 from gateway.vendors.manners import Named
 
@@ -75,6 +77,13 @@ class Forward:
 
     def repair(self, failed: Failed) -> bool:
         return False
+
+
+async def understood(body: bytes) -> dict[str, Any]:
+    """The members of a JSON body. Raises BadRequest."""
+    parsed = parse(body)
+    await members.agreed(body, parsed)
+    return parsed
 
 
 def without_unknown(

@@ -7,7 +7,7 @@ import orjson
 from gateway.catalogue.sold import Model
 from gateway.dialects.json_patch import parse, patch
 from gateway.plane.client_dialects import Dialect
-from gateway.plane.endpoints.lane import Answered, Job, without_unknown
+from gateway.plane.endpoints.lane import Answered, Job, understood, without_unknown
 from gateway.plane.exchange import Exchange
 from hontoni.errors import BadRequest, UpstreamFailed
 
@@ -21,11 +21,11 @@ class _Moderations:
     serves: tuple[str, ...] = (NAME,)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
-        parsed = parse(body)
+        parsed = await understood(body)
         self.dialect.check(parsed)
         return {**parsed, "model": parsed.get("model") or _USUAL}
 
-    def job(self, parsed: dict[str, Any], model: Model, name: str) -> Job:
+    def job(self, parsed: dict[str, Any], model: Model, name: str, user: str) -> Job:
         kept, left = without_unknown(parsed, _KNOWN)
         body = orjson.dumps(kept | {"model": model.upstream_id})
         return Job("/v1/moderations", body, lambda b, _: _passed(b, name), left_out=left)

@@ -45,6 +45,10 @@ def read(body: bytes, content_type: str) -> Form:
         fields, files = MultiPartParser(meta, BytesIO(body), [_InMemory()], "utf-8").parse()
     except _REFUSALS as error:
         raise BadRequest(f"The body must be multipart/form-data: {error}") from None
+    for given in (fields, files):
+        for name in given:
+            if len(given.getlist(name)) > 1 and not name.endswith("[]"):
+                raise BadRequest(f"{name[:60]} occurs twice.", param=name[:60])
     held = {name: f for name, f in files.items() if isinstance(f, UploadedFile)}
     return Form(
         {name: list(map(str, fields.getlist(name))) for name in fields},

@@ -10,7 +10,7 @@ from gateway.catalogue.variants import Variant
 from gateway.dialects.ir import UNSAID
 from gateway.metering import estimates
 from gateway.metering.estimates import Estimate
-from gateway.plane import bodies, callers, inbound, own_keys, pipeline
+from gateway.plane import bodies, callers, end_users, inbound, own_keys, pipeline
 from gateway.plane.call import Call
 from gateway.plane.callers import Caller
 from gateway.plane.client_dialects import Dialect
@@ -34,8 +34,9 @@ class Endpoint(Protocol):
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
         """The body's members, the model's name among them. Raises BadRequest."""
 
-    def job(self, parsed: dict[str, Any], model: Model, name: str) -> Job:
-        """What is asked of that model, which the client calls `name`. Raises BadRequest."""
+    def job(self, parsed: dict[str, Any], model: Model, name: str, user: str) -> Job:
+        """What is asked of that model, which the client calls `name`, and of whom the vendor is
+        told where its dialect has a place for it. Raises BadRequest."""
 
 
 def paid(endpoint: Endpoint) -> Callable[[Exchange, Upstream], Any]:
@@ -78,7 +79,8 @@ async def prepare(http: Exchange, endpoint: Endpoint, caller: Caller, upstream: 
         http.extra.append(mine.header())
 
     def lane(named: Named) -> Forward:
-        job = endpoint.job(parsed, model.at(named), parsed["model"])
+        user = end_users.pseudonym(caller.account)
+        job = endpoint.job(parsed, model.at(named), parsed["model"], user)
         sifted = Sifted(parsed, job.left_out, tuple(_uses(job, model)))
         return Forward(model.dialect, job, sifted, lane)
 

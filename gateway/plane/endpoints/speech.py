@@ -7,9 +7,8 @@ import orjson
 from gateway.catalogue.sold import Model
 from gateway.dialects.codecs import wire
 from gateway.dialects.ir import Tally
-from gateway.dialects.json_patch import parse
 from gateway.plane.client_dialects import Dialect
-from gateway.plane.endpoints.lane import Answered, Job, without_unknown
+from gateway.plane.endpoints.lane import Answered, Job, understood, without_unknown
 from gateway.plane.exchange import Exchange
 from hontoni.errors import UpstreamFailed
 
@@ -32,7 +31,7 @@ class _Speech:
     serves: tuple[str, ...] = (NAME,)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
-        parsed = parse(body)
+        parsed = await understood(body)
         self.dialect.check(parsed)
         if len(wire.text(parsed["input"], "input")) > _LONGEST:
             wire.refuse("input", f"has more than {_LONGEST} characters")
@@ -42,7 +41,7 @@ class _Speech:
             wire.refuse("model", "is required")
         return parsed
 
-    def job(self, parsed: dict[str, Any], model: Model, name: str) -> Job:
+    def job(self, parsed: dict[str, Any], model: Model, name: str, user: str) -> Job:
         kept, left = without_unknown(parsed, _KNOWN | {"stream_format"})
         kept.pop("stream_format", None)
         form = wire.text(kept.get("response_format"), "response_format") or "mp3"

@@ -6,6 +6,7 @@ thousand at least, one of plain samples four thousand; of what packs silence, fo
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -45,6 +46,7 @@ class _Transcriptions:
         if not kind.lower().startswith("multipart/form-data"):
             raise BadRequest("The body must be multipart/form-data, with a file in it.")
         form = await asyncio.to_thread(multipart.read, body, kind)
+        _check_case((*form.fields, *form.files))
         if (file := form.files.get("file")) is None or not file.content:
             wire.refuse("file", "is required and must not be empty")
         if form.one("stream").lower() in ("true", "1"):
@@ -55,7 +57,7 @@ class _Transcriptions:
             wire.refuse("model", "is required")
         return {"model": form.one("model"), "file": file, "fields": form.fields}
 
-    def job(self, parsed: dict[str, Any], model: Model, name: str) -> Job:
+    def job(self, parsed: dict[str, Any], model: Model, name: str, user: str) -> Job:
         file: File = parsed["file"]
         fields: dict[str, list[str]] = parsed["fields"]
         form = (fields.get("response_format") or ["json"])[-1] or "json"
@@ -77,6 +79,15 @@ class _Transcriptions:
         return Job(
             path, body, lambda b, _: _by_seconds(b, form), units=units, left_out=left, sent_as=kind
         )
+
+
+def _check_case(names: Iterable[str]) -> None:
+    """Raises BadRequest for a field that could be read as another one."""
+    known = {*_KNOWN, *_OURS, "file"}
+    for name in names:
+        right = name.casefold().strip()
+        if name not in known and right in known:
+            raise BadRequest(f"{name[:60]}: write {right}.", param=name[:60])
 
 
 def _reply(body: bytes) -> dict[str, Any]:

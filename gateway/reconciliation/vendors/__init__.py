@@ -3,12 +3,12 @@
 * `models`: the vendors' bills, where they came from, and our own days beside them
 * `formats`: the vendors' reports as they document them, in JSON and CSV
 * `intake`: a report into bills, whole or not at all
-* `fetching`: reports from the vendors themselves
-* `names`: the vendors' names of models and keys, as ours
+* `report_fetching`: reports from the vendors themselves
+* `vendor_names`: the vendors' names of models and keys, as ours
 * `booked`: what we booked, by the credential that served, written as usage is settled
 * `comparison`: the difference, in named parts, and the rest that nobody explains
 * `warnings`: staff are told of a rest that is too big, once
-* `margins`: revenue less the vendors' bills, by model, day and customer
+* `earnings`: revenue less the vendors' bills, by model, day and customer
 
 It reads the books and moves no money.
 """

@@ -21,7 +21,7 @@ from accounts.models import User
 from accounts.sign_in import factors
 from gateway.reconciliation.vendors.alarms import PERMISSION
 from gateway.reconciliation.vendors.comparison import differences
-from gateway.reconciliation.vendors.margins import margins
+from gateway.reconciliation.vendors.earnings import margins
 from gateway.reconciliation.vendors.models import VendorBill
 from gateway.reconciliation.vendors.serializers import (
     BillFilterSerializer,

@@ -24,7 +24,7 @@ from django.conf import settings
 from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.models import Price
 from gateway.reconciliation.vendors.models import VendorBill, VendorImport
-from gateway.reconciliation.vendors.names import Names
+from gateway.reconciliation.vendors.vendor_names import Names
 from gateway.usage.vendor_day import COUNTED, OWN, UNITS, Part, UsageVendorDay
 from hontoni import money
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from gateway.reconciliation.vendors import formats
 from gateway.reconciliation.vendors.formats.report import BadReport, Line, Report
 from gateway.reconciliation.vendors.models import DEFAULT_ACCOUNT, VendorBill, VendorImport
-from gateway.reconciliation.vendors.names import Names
+from gateway.reconciliation.vendors.vendor_names import Names
 from gateway.usage.vendor_day import COUNTED
 
 _IDENTITY = ("vendor", "account", "scope", "key", "vendor_model", "day")

@@ -1,6 +1,6 @@
 """Staff hear by mail of a model or a customer that lost money in a day: once, unless it grows.
 
-What was earned is what usage was charged less what it cost (margins.py): the vendor's bill where
+What was earned is what usage was charged less what it cost (earnings.py): the vendor's bill where
 there is one, else what staff and sources know of his prices.
 """
 
@@ -14,7 +14,7 @@ from django.db import transaction
 
 from accounts.models import User
 from gateway.reconciliation.vendors.alarms import PERMISSION
-from gateway.reconciliation.vendors.margins import By, Margin, margins
+from gateway.reconciliation.vendors.earnings import By, Margin, margins
 from gateway.reconciliation.vendors.models import MarginAlarm
 from hontoni import money
 from hontoni.money import dollars

@@ -5,9 +5,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from gateway.reconciliation.vendors import rounds
+from gateway.reconciliation.vendors import daily_round
 from gateway.reconciliation.vendors.comparison import Difference
-from gateway.reconciliation.vendors.margins import NOBODY, Margin
+from gateway.reconciliation.vendors.earnings import NOBODY, Margin
 from gateway.reconciliation.vendors.models import VendorBill
 from gateway.usage.vendor_day import UNITS
 from gateway.vendors.models import Vendor
@@ -31,7 +31,7 @@ class DaysSerializer(Query):
         return {"from": first, **super().get_fields()}
 
     def validate(self, requested: dict[str, Any]) -> dict[str, Any]:
-        first, last = rounds.span(requested.get("from"), requested.get("to"))
+        first, last = daily_round.span(requested.get("from"), requested.get("to"))
         if first > last:
             raise serializers.ValidationError({"from": "It is after the last day."})
         if last - first >= timedelta(days=MOST_DAYS):

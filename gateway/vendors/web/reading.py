@@ -8,13 +8,13 @@ which is in C: a page of a megabyte costs a few milliseconds.
 import asyncio
 import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import aiohttp
-from selectolax.lexbor import LexborHTMLParser
-from yarl import URL
-
-from gateway.vendors import fetching
+from gateway.vendors import loading
 from gateway.vendors.web.searching import TOO_MANY, UNAVAILABLE, Failed, permitted
+
+if TYPE_CHECKING:
+    from gateway.vendors import fetching
 
 _SECONDS = 15.0
 _MOST_BYTES = 2 * 1024 * 1024
@@ -44,13 +44,18 @@ async def read(
     if len(url) > _MOST_URL:
         raise Failed("url_too_long", f"{len(url)} characters")
 
+    await loading.fetching()
+    from yarl import URL
+
+    from gateway.vendors import fetching
+
     def check(there: URL) -> None:
         if not permitted(str(there), allowed, blocked):
             raise Failed(NOT_ALLOWED, str(there))
 
     try:
         got = await fetching.page(URL(url), _MOST_BYTES, _SECONDS, check)
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+    except fetching.ERRORS as error:
         raise Failed(NOT_ACCESSIBLE, f"{type(error).__name__}") from None
     if got.status == 429:
         raise Failed(TOO_MANY, "429")
@@ -59,21 +64,31 @@ async def read(
     return await asyncio.to_thread(_page, got, most_bytes)
 
 
-def _page(got: fetching.Got, most_bytes: int) -> Page:
+def _page(got: "fetching.Got", most_bytes: int) -> Page:
     if got.media_type in _HTML:
         title, text = _of_html(got.body)
     elif got.media_type == _PDF:
         title, text = "", _of_pdf(got.body, most_bytes)
     elif got.media_type.startswith(_PLAIN):
-        title, text = "", got.body.decode(got.charset or "utf-8", "replace")
+        title, text = "", _decoded(got.body, got.charset)
     else:
         raise Failed("unsupported_content_type", got.media_type)
     raw = text.encode("utf-8", "replace")[:most_bytes]
     return Page(got.url, title, raw.decode("utf-8", "ignore"))
 
 
+def _decoded(body: bytes, charset: str) -> str:
+    """As its server says, or as everybody else writes where nobody knows what that is."""
+    try:
+        return body.decode(charset or "utf-8", "replace")
+    except (LookupError, ValueError):
+        return body.decode("utf-8", "replace")
+
+
 def _of_html(body: bytes) -> tuple[str, str]:
     """Title and text, a block a line, without what stands on every page of a site."""
+    from selectolax.lexbor import LexborHTMLParser
+
     tree = LexborHTMLParser(body)
     title = tree.css_first("title")
     named = title.text(strip=True) if title else ""

@@ -9,15 +9,16 @@ import html
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import orjson
 
-from gateway.vendors import vault
-from gateway.vendors.fetching import guarded
+from gateway.vendors import loading, vault
 from gateway.vendors.web.models import SearchProvider, Shape
 from hontoni.freshness import Kept
+
+if TYPE_CHECKING:
+    import aiohttp
 
 MAX_AGE_SECONDS = 5.0
 _SECONDS = 8.0
@@ -113,14 +114,17 @@ async def ask(provider: Provider, wanted: Wanted) -> list[Found]:
     if len(wanted.query) > _MOST_QUERY or len(wanted.query.split()) > _MOST_WORDS:
         raise Failed(TOO_LONG, "a query of more than 400 characters or 50 words")
     path, params, headers = _request(provider, wanted)
+    await loading.fetching()
+    from gateway.vendors import fetching
+
     try:
-        async with guarded(_SECONDS, internal=provider.internal) as session:
+        async with fetching.guarded(_SECONDS, internal=provider.internal) as session:
             reply = session.get(
                 provider.url + path, params=params, headers=headers, allow_redirects=False
             )
             async with reply as answer:
                 body = await _whole(answer)
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+    except fetching.ERRORS as error:
         raise Failed(UNAVAILABLE, f"not reached: {type(error).__name__}") from None
     if answer.status == 429:
         raise Failed(TOO_MANY, "429")
@@ -155,7 +159,7 @@ def _with_sites(wanted: Wanted) -> str:
     return whole if fits else wanted.query
 
 
-async def _whole(answer: aiohttp.ClientResponse) -> bytes:
+async def _whole(answer: "aiohttp.ClientResponse") -> bytes:
     body = bytearray()
     async for chunk in answer.content.iter_chunked(2**16):
         body += chunk

@@ -6,14 +6,14 @@ relative, so that the pages also work behind a proxy that adds a path.
 
 from starlette.routing import Route
 
-from sandbox.stripe.pages import checkout, documents, portal, three_d_secure
+from sandbox.stripe.pages import checkout_page, documents, portal, three_d_secure
 from sandbox.stripe.simulator import Simulator
 
 
 def routes(sim: Simulator) -> list[Route]:
     """Everything a browser may open."""
     return [
-        *checkout.routes(sim),
+        *checkout_page.routes(sim),
         *three_d_secure.routes(sim),
         *portal.routes(sim),
         *documents.routes(sim),

@@ -1,1 +1,2 @@
-"""One module a noun: its routes, and how its objects are made."""
+"""One module a noun of Stripe's: its routes, and how its objects are made and changed. Start at
+`customers.py`, the plainest."""

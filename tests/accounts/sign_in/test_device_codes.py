@@ -77,6 +77,15 @@ def test_a_program_gets_a_token_once_its_person_typed_the_code(alice: Person) ->
     assert found.revoked_at is not None
 
 
+def test_what_was_allowed_in_a_session_that_has_ended_gives_nothing(alice: Person) -> None:
+    codes = ask()
+    assert "It is let in" in decide(alice, codes)
+    alice.user.set_password("another password of hers")
+    alice.user.save()
+    assert poll(codes)["error"] == "access_denied"
+    assert not PersonalToken.objects.exists()
+
+
 def test_who_is_not_let_in_gets_nothing(alice: Person, bob: Person) -> None:
     codes = ask()
     decide(alice, codes, "deny")

@@ -120,6 +120,17 @@ def test_it_answers_errors_as_scim_does(scim: Scim) -> None:
     wrongs: list[Any] = [{}, {"userName": 7}, {"userName": "x@acme.test", "active": "?"}, []]
     for wrong in wrongs:
         assert scim("post", "/Users", wrong)[0] == 400, wrong
+    for name in ("@acme.test", "a b@acme.test", "acme.test"):
+        assert scim("post", "/Users", {"userName": name})[0] == 400, name
+    for odd in ("a\0b", {"a": 1}):
+        refused = {"userName": "y@acme.test", "externalId": odd}
+        assert scim("post", "/Users", refused)[1]["scimType"] == "invalidValue"
+    assert scim("get", '/Users?filter=userName eq "a%00b"')[1]["scimType"] == "invalidFilter"
+    assert scim("get", '/Users?filter=userName eq "a\\u0000b"')[1]["totalResults"] == 0
+    _, group = scim("post", "/Groups", {"displayName": "dev"})
+    assert scim("get", '/Groups?filter=displayName eq "DEV"')[1]["totalResults"] == 1
+    status, body = scim.patch(f"/Groups/{group['id']}", {"op": "replace", "value": "x"})
+    assert (status, body["scimType"]) == (400, "invalidValue")
     assert scim("get", "/Users/none")[0] == 404
     assert scim.patch("/Users/none", {"op": "add"})[0] == 404
     answer = scim.client.get("/scim/v2/Users")

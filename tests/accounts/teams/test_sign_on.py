@@ -88,6 +88,11 @@ def test_somebody_new_gets_an_account_and_a_place(team: Member, acme: Provider) 
         {"email": "bob@example.com"},
         {"email": ""},
         {"nonce": "another"},
+        {"nonce": "nónce"},
+        {"sub": ""},
+        {"sub": 7},
+        {"email": ["dora@acme.test"]},
+        {"nbf": 2**40},
         {"aud": "somebody else"},
         {"iss": "http://127.0.0.1:1"},
         {"exp": 1},
@@ -164,12 +169,30 @@ def test_enforced_it_is_the_only_way_but_for_the_owner(team: Member, acme: Provi
     body = {"email": "dora@acme.test", "password": PASSWORD}
     refused = Client().post("/api/auth/login", body, "application/json")
     assert refused.json()["error"]["code"] == "sign_on_required"
+    new = {"email": "new@Acme.test", "password": PASSWORD, "name": "New"}
+    opened = Client().post("/api/auth/register", new, "application/json")
+    assert opened.json()["error"]["code"] == "sign_on_required"
+    assert not User.objects.filter(email="new@acme.test").exists()
     assert arrive(acme)[1] == 302
     owner = Client().post("/account/login/", {"login": "alice@example.com", "password": PASSWORD})
     assert owner["Location"] == "/overview"
     other = joined(team, "bob", "viewer")  # of another domain, whom the provider does not know
     page = Client().post("/account/login/", {"login": other.person.email, "password": PASSWORD})
     assert page["Location"] == "/overview"
+
+
+def test_enforced_it_ends_sessions_of_the_domain_s_people_who_are_no_members_yet(
+    team: Member, acme: Provider
+) -> None:
+    before = User.objects.create_user("dora@acme.test", PASSWORD)
+    other = User.objects.create_user("eve@other.test", PASSWORD)
+    change(team, acme, enforced=True)
+    assert User.objects.get(pk=before.pk).session_epoch == 1
+    assert User.objects.get(pk=other.pk).session_epoch == 0
+    late = domains.add(team.place, "other.test")
+    domains._prove(late, team.person, None)
+    assert User.objects.get(pk=other.pk).session_epoch == 1, "a domain that is proven later"
+    assert User.objects.get(pk=team.person.pk).session_epoch < 2, "its owner goes on"
 
 
 def test_a_second_factor_of_their_own_is_still_asked_for(acme: Provider) -> None:

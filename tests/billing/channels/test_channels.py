@@ -366,6 +366,9 @@ def test_a_token_needs_the_scope(alice: Person, api: Any, receiver: Receiver) ->
 def test_every_kind_of_event_is_a_mail_too() -> None:
     from billing.mails.letters import LETTERS
 
+    # What is no event: news of ours, a gift, and that a channel is off.
+    others = {"announcement", "news", "promo", "channel_off"}
+    assert set(LETTERS) - set(events.KINDS) == others
     assert set(events.KINDS) <= set(LETTERS)
 
 
@@ -391,12 +394,19 @@ def test_slack_hears_in_its_reader_s_language(alice: Person, receiver: Receiver)
     assert "services" not in str(shown) and "services" not in str(Channel.objects.values().get())
 
 
-def test_a_chat_is_linked_by_its_code_once(alice: Person, bob: Person, receiver: Receiver) -> None:
+def test_a_chat_is_linked_by_its_code_once(
+    alice: Person, bob: Person, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    monkeypatch.setattr(tasks.link_chats, "delay", lambda: looks.append("looked"))
     pk, other = own(alice, "telegram"), own(bob, "telegram")
     tell(alice)
-    assert deliver() == 0, "it is not linked"
+    tasks.send_due_deliveries()
+    assert deliver() == 0 and not looks, "it is not linked, and no code waits"
     link = alice.client().post(f"/api/channels/{pk}/link").json()
     assert link["url"] == f"https://t.me/hontoni_bot?start={link['code']}"
+    tasks.send_due_deliveries()
+    assert looks, "it waits for whoever sends the code"
     receiver.wrote("hello")
     receiver.wrote("/start guessed")
     receiver.wrote(f"/start {link['code']}")

@@ -23,7 +23,7 @@ from billing.rewards import promos, referrals
 from billing.staff.dollars import DollarsField
 from billing.staff.models import CustomerNote
 from billing.staff.price_changes import is_money
-from billing.subscriptions import balance_changes
+from billing.subscriptions import balance_changes, resets
 from hontoni import months
 from hontoni.money import nanos
 from tests.billing.conftest import committed
@@ -80,6 +80,8 @@ def test_every_page_opens(staff: Client, alice: User) -> None:
     dave = confirm(User.objects.create_user("dave@elsewhere.org"))
     referrals.accept(dave, referrals.code_of(alice.pk), address="", now=timezone.now())
     Preferences.objects.create(user=alice)
+    Plan.objects.update(reset_price=nanos("0.01"))
+    resets.buy(alice.pk, now=timezone.now())
     Plan.objects.update(price=nanos("100"))
     prices.announce(timezone.now())
     CustomerNote.objects.create(user=alice, text="Likes invoices", author="a@example.com")
@@ -100,7 +102,7 @@ def test_every_page_opens(staff: Client, alice: User) -> None:
     later = months.shifted(month, 1) + timedelta(hours=2)
     closing.close(month, actor="a@example.com", now=later)
     models = [model for model in admin.site._registry if model._meta.app_label == "billing"]
-    assert len(models) == 26
+    assert len(models) == 27
     for model in models:
         name = f"admin:billing_{model._meta.model_name}"
         row = model._default_manager.first()

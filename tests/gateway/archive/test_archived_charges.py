@@ -15,7 +15,7 @@ from billing.plans.seed import seed
 from billing.staff import month_admin
 from cockpit import evidence, finding
 from gateway.dashboard import signed_receipts
-from gateway.dashboard.views import data
+from gateway.dashboard.views import data_views
 from gateway.usage.models import UsageEvent
 from hontoni import errors
 from tests.gateway.archive.years import (
@@ -113,7 +113,7 @@ def test_the_page_and_the_file_of_all_data_show_old_charges(
         assert client_of.get(path).status_code == 503, path
     assert client.get("/usage.csv?days=30").status_code == 200
     with pytest.raises(errors.Unavailable):
-        data.exported(lived.user)
+        data_views.exported(lived.user)
     with pytest.raises(errors.Unavailable):
         month_admin.csv_of("transfers", GONE[0].date(), KEPT.date())
     assert month_admin.csv_of("transfers", KEPT.date(), KEPT.date()).status_code == 200

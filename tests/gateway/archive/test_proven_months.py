@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from billing.books import ledger
 from billing.books.models import Transfer, Wallet
 from gateway import tasks
-from gateway.reconciliation import books, proven_months
+from gateway.reconciliation import invariants, proven_months
 from hontoni import months
 from tests.gateway.archive.test_retention import forge
 from tests.gateway.archive.years import (
@@ -39,7 +39,7 @@ LAST = months.shifted(months.begin(NOW), -1)
 @pytest.fixture
 def proven(lived: Person) -> Person:
     """Alice, whose months but the last were proven last night."""
-    assert books.prove() == books.Proof([], whole=True)
+    assert invariants.prove() == invariants.Proof([], whole=True)
     assert [each.month for each in proven_months.keep(NOW)][-1] == LAST.date()
     return lived
 
@@ -49,8 +49,8 @@ def test_a_night_reads_what_came_since_and_the_books_balance(proven: Person, bob
     paid(bob, NOW, "2")
     known = proven_months.known()
     assert known is not None and known.floor.month == months.begin(NOW)
-    assert books.prove() == books.Proof([], whole=False)
-    assert books._younger(known).count() == 3 + 2 * 6  # hers and bob's of this month
+    assert invariants.prove() == invariants.Proof([], whole=False)
+    assert invariants._younger(known).count() == 3 + 2 * 6  # hers and bob's of this month
     assert proven_months.keep(NOW) == []  # nothing is over since
 
 
@@ -81,31 +81,31 @@ def test_whatever_is_falsified_is_noticed(proven: Person) -> None:
     for name, (sql, sentence) in FALSIFIED.items():
         with transaction.atomic():
             forge(sql)
-            found = books.prove().found
+            found = invariants.prove().found
             transaction.set_rollback(True)
         assert any(sentence in each for each in found), (name, found)
-    assert books.prove().found == []
+    assert invariants.prove().found == []
 
 
 def test_what_comes_late_is_read_with_all_the_rest_once(proven: Person) -> None:
     send(proven, KEPT + timedelta(days=12))
     with at(NOW):
-        assert books.prove() == books.Proof([], whole=True)
+        assert invariants.prove() == invariants.Proof([], whole=True)
         tasks.reconcile()
-        assert books.prove() == books.Proof([], whole=False)
+        assert invariants.prove() == invariants.Proof([], whole=False)
 
 
 def test_sunday_reads_everything_and_so_does_the_command_when_told(
     proven: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []
-    prove = books.prove
+    prove = invariants.prove
 
-    def watched(*, whole: bool = False) -> books.Proof:
+    def watched(*, whole: bool = False) -> invariants.Proof:
         asked.append(whole)
         return prove(whole=whole)
 
-    monkeypatch.setattr(books, "prove", watched)
+    monkeypatch.setattr(invariants, "prove", watched)
     for day in (0, -1):  # a Monday, and the day before
         with at(NOW + timedelta(days=day)):
             tasks.reconcile()
@@ -117,13 +117,13 @@ def test_sunday_reads_everything_and_so_does_the_command_when_told(
 def test_proven_months_go_into_the_archive(proven: Person, settings: Settings) -> None:
     send(proven, NOW)
     retain()
-    assert books.prove() == books.Proof([], whole=False)
+    assert invariants.prove() == invariants.Proof([], whole=False)
     send(proven, GONE[0] + timedelta(days=9))  # of a month that is gone
-    assert books.prove() == books.Proof([], whole=False)
+    assert invariants.prove() == invariants.Proof([], whole=False)
     assert len(proven_months.keep(months.shifted(NOW, 1) + timedelta(days=4))) == 1
-    assert books.prove() == books.Proof([], whole=False)
+    assert invariants.prove() == invariants.Proof([], whole=False)
     settings.CREDENTIAL_KEYS = ["another key of thirty-two characters", *settings.CREDENTIAL_KEYS]
-    assert books.prove() == books.Proof([], whole=False)
+    assert invariants.prove() == invariants.Proof([], whole=False)
 
 
 @pytest.mark.parametrize("reader", ["_charges", "_dead"])
@@ -131,7 +131,7 @@ def test_what_is_booked_meanwhile_is_no_difference(
     lived: Person, monkeypatch: pytest.MonkeyPatch, reader: str
 ) -> None:
     """A proof takes minutes, and requests go on."""
-    read: Any = getattr(books, reader)
+    read: Any = getattr(invariants, reader)
 
     def booked(*known: Any) -> Any:
         writer = Thread(target=elsewhere, args=(lived,))
@@ -139,9 +139,9 @@ def test_what_is_booked_meanwhile_is_no_difference(
         writer.join()
         return read(*known)
 
-    monkeypatch.setattr(books, reader, booked)
+    monkeypatch.setattr(invariants, reader, booked)
     before = Transfer.objects.count()
-    assert books.prove().found == []
+    assert invariants.prove().found == []
     assert Transfer.objects.count() == before + 1
 
 
@@ -155,8 +155,8 @@ def elsewhere(person: Person) -> None:
 def test_a_wallet_is_proven_by_what_moved(proven: Person) -> None:
     """Payments of proven months count on."""
     paid(proven, NOW, "-1")
-    assert books.prove().found == []
+    assert invariants.prove().found == []
     Wallet.objects.filter(pk=proven.user.pk).update(credits_version=F("credits_version") + 1)
-    assert any("transfers moved" in each for each in books.prove().found)
+    assert any("transfers moved" in each for each in invariants.prove().found)
     Wallet.objects.filter(pk=proven.user.pk).update(credits_version=F("credits_version") - 1)
     assert ledger.balance(proven.user.pk) and FIRST < KEPT

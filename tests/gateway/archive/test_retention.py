@@ -19,7 +19,7 @@ from billing.invoices import statements
 from gateway.archive import dropping, expiry, exporting
 from gateway.archive.dropping import MONTHLY
 from gateway.dashboard import signed_receipts
-from gateway.reconciliation.books import problems
+from gateway.reconciliation.invariants import problems
 from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent, UsageHour
 from hontoni import archive_files, errors, months, partitions

@@ -22,8 +22,8 @@ from billing.books.models import Checkpoint
 from gateway.archive import expiry
 from gateway.archive.dropping import MONTHLY
 from gateway.catalogue import seed
-from gateway.dashboard.views import data
-from gateway.reconciliation.books import problems
+from gateway.dashboard.views import data_views
+from gateway.reconciliation.invariants import problems
 from gateway.usage import events as spelled
 from gateway.usage import settlement
 from gateway.usage.models import UsageEvent
@@ -189,6 +189,6 @@ async def joined(parts: AsyncIterator[bytes]) -> bytes:
 
 def exported(person: Person, part: str) -> list[Any]:
     """A list in the file of all that is kept about a customer."""
-    document = asyncio.run(joined(data._document(person.user)))
+    document = asyncio.run(joined(data_views._document(person.user)))
     found: list[Any] = orjson.loads(document)[part]
     return found

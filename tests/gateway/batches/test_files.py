@@ -186,10 +186,10 @@ def test_all_of_it_is_in_the_export(gateway: Gateway, alice: Person, client: Cli
 def exported(person: Person) -> dict[str, Any]:
     import asyncio
 
-    from gateway.dashboard.views import data
+    from gateway.dashboard.views import data_views
 
     async def whole() -> bytes:
-        return b"".join([part async for part in data._document(person.user)])
+        return b"".join([part async for part in data_views._document(person.user)])
 
     document: dict[str, Any] = json.loads(asyncio.run(whole()))
     return document

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts.sign_in import deletion
 from billing.books.models import LedgerRoot, SigningKey, Transfer
-from gateway.reconciliation.books import problems
+from gateway.reconciliation.invariants import problems
 from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent
 from hontoni import verify

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from typing import Any
 
 import pytest
@@ -266,3 +267,25 @@ def test_what_only_describes_may_say_what_it_likes(gateway: Gateway, alice: Pers
     )
     with gateway.http(alice) as http:
         assert http.post("/v1/chat/completions", content=body).status_code == 200
+
+
+def test_what_a_translation_says_more_often_is_held_for(gateway: Gateway, alice: Person) -> None:
+    """An enumeration of values of several types is one under each of them."""
+    fund(alice, "50")
+    values = [f"value {n} " * 20 for n in range(300)]
+    node = {"type": ["string", "integer", "number", "boolean", "array", "null"], "enum": values}
+    schema = {"type": "object", "properties": {"a": node}, "required": ["a"]}
+    shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    body = {
+        "model": "gemini-2.5-pro",
+        "max_tokens": 50,
+        "messages": [{"role": "user", "content": "Hi"}],
+        "response_format": shape,
+    }
+    with gateway.http(alice) as http:
+        reply = http.post("/v1/chat/completions", json=body)
+    assert reply.status_code == 200, reply.text
+    sent = len(json.dumps(gateway.vendors.last.body, separators=(",", ":")))
+    assert sent > 3 * len(json.dumps(body))
+    (event,) = gateway.books()
+    assert event.hold >= sent * event.price.input // 1_000_000 > event.cost

@@ -143,6 +143,20 @@ def test_with_a_price_openais_sound_is_paid_by_it(
     assert event.hold >= 500 * 70_000 + event.cost
 
 
+# Of 128 kbit/s at 44.1 kHz; and a tag of so many bytes behind its head.
+FRAME, TAG = b"\xff\xfb\x90\x00" + bytes(413), b"ID3\x04\0\0\0\0\x01\x00" + bytes(128)
+
+
+@pytest.mark.parametrize("tag", [b"", TAG, b"ID3\x04\0\0\0\x02\0\0" + bytes(32_768)])
+def test_an_mp3_is_held_by_its_bytes(gateway: Gateway, alice: Person, tag: bytes) -> None:
+    fund(alice, "50")
+    data = base64.b64encode(tag + FRAME * 40).decode()
+    body = asked("chat", "gemini-3-flash-preview", block(data, "mp3"))
+    with gateway.http(alice) as http:
+        told = http.post("/v1/estimate", json=body).json()
+    assert len(data) <= told["max_input_tokens"] < len(data) + 2_000
+
+
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
@@ -150,6 +164,10 @@ def test_with_a_price_openais_sound_is_paid_by_it(
         (base64.b64encode(b"fLaC" + b"\0" * 500).decode(), "flac"),
         (base64.b64encode(b"OggS" + b"\0" * 500).decode(), "ogg"),
         (base64.b64encode(b"OggS" + b"\0" * 500).decode(), "mp3"),
+        # What begins as an MP3 does: with its tag, as AAC does, or with one frame of it.
+        (base64.b64encode(TAG + b"fLaC" + b"\0" * 500).decode(), "mp3"),
+        (base64.b64encode(b"\xff\xf1\x6c\x40\x01\x5f\xfc" * 900).decode(), "mp3"),
+        (base64.b64encode(TAG + FRAME + b"\xff\xf1\x6c\x40" * 900).decode(), "mp3"),
     ],
 )
 def test_silence_that_is_packed_into_nothing_is_held_as_the_whole_context(

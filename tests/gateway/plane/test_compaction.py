@@ -173,3 +173,36 @@ def test_a_long_day_is_compacted_beside_the_gateway(
     assert reply.json()["output"][-1]["type"] == "compaction"
     assert counted.json()["input_tokens"] > 5_000
     assert len(gateway.books()) == 1
+
+
+@pytest.mark.parametrize("prefix", ["hns1.", "\\u0068ns1.", "hns\\u0031."])
+@pytest.mark.parametrize("model", ["claude-sonnet-4.5", "gpt-5.2", "gemini-2.5-pro"])
+def test_a_packed_summary_is_held_and_paid_by_what_it_says(
+    gateway: Gateway, alice: Person, model: str, prefix: str
+) -> None:
+    fund(alice, "50")
+    packed = summaries.spelled("word " * 30_000)
+    assert len(packed) < 1_000
+    said = [
+        {"type": "compaction", "encrypted_content": packed},
+        {"role": "user", "content": "Hi"},
+    ]
+    body = orjson.dumps({"model": model, "input": said, "max_output_tokens": 50})
+    with gateway.http(alice) as http:
+        reply = http.post("/v1/responses", content=body.replace(b"hns1.", prefix.encode()))
+    assert reply.status_code == 200, reply.text
+    (event,) = gateway.books()
+    assert event.input + event.cache_read > 20_000 and event.cost < event.hold
+    assert "clamps" not in event.details
+
+
+def test_summaries_that_say_more_than_any_model_reads_are_refused(
+    gateway: Gateway, alice: Person
+) -> None:
+    fund(alice, "50")
+    item = {"type": "compaction", "encrypted_content": summaries.spelled("word " * 500_000)}
+    with gateway.http(alice) as http:
+        for path in ("/v1/responses", "/v1/responses/compact", "/v1/responses/input_tokens"):
+            reply = http.post(path, json={"model": "gpt-5.2", "input": [item] * 3})
+            assert (reply.status_code, reply.json()["error"]["param"]) == (400, "input")
+    assert gateway.vendors.requests == []

@@ -135,6 +135,19 @@ def test_the_same_prompt_again_and_again_is_a_loop(gateway: Gateway, rich: Perso
 
 
 @pytest.mark.parametrize(
+    "prompt", ["[[error: 503 Overloaded]]", "[[error: 429 Slow down]]", "[[cut]]", "[[midstream]]"]
+)
+def test_to_ask_again_what_a_vendor_failed_to_answer_is_no_loop(
+    gateway: Gateway, rich: Person, prompt: str
+) -> None:
+    guard(rich, brake_loop=2)
+    for _ in range(4):
+        answer = gateway.chat(rich, f"[[say: {'a b c ' * 50}]] {prompt}", stream=True)
+        assert "key_brake_loop" not in answer.text
+    assert gateway.chat(rich, "Another").status_code == gateway.chat(rich).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("path", "body", "shape"),
     [
         ("/v1/messages", {"messages": [{"role": "user", "content": "Hi"}]}, "anthropic"),

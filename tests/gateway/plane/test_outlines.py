@@ -66,6 +66,25 @@ def test_the_second_is_sent_held_for_and_charged_as_the_first(
     assert first.cost > 0 and first.details.get("lines") == second.details.get("lines")
 
 
+@pytest.mark.parametrize("model", ["claude-sonnet-4.5", "gpt-4o"])
+@pytest.mark.parametrize("doors", [(MESSAGES, CHAT), (CHAT, MESSAGES)])
+def test_the_same_words_are_another_request_in_another_dialect(
+    gateway: Gateway, alice: Person, model: str, doors: tuple[str, str]
+) -> None:
+    fund(alice, "10")
+    snapshot.forget()
+    said = {"model": model, "max_tokens": 200, "messages": talk(TEXTS[0])}
+    for door in (*doors, *doors):
+        reply = ask(gateway, alice, door, **said)
+        assert reply.status_code == 200, reply.text
+        answer = reply.json()
+        assert (answer.get("object"), answer.get("type")) == (
+            ("chat.completion", None) if door == CHAT else (None, "message")
+        )
+    costs = {event.cost for event in gateway.books()}
+    assert len(costs) == 1 and min(costs) > 0, "whichever way it came, it costs the same"
+
+
 @pytest.mark.parametrize(
     ("said", "param"),
     [

@@ -18,6 +18,7 @@ from hontoni import verify
 from hontoni.money import DOLLAR, nanos
 from tests.gateway.catalogue.features import vendor
 from tests.gateway.plane.test_limits import limit
+from tests.gateway.plane.test_sockets import asked, heard, opened, send
 from tests.gateway.usage.test_corrections import first_version, reprice, used, version
 from tests.gateway.usage.test_quarantine import staff
 from tests.gateway_server import Gateway, fund
@@ -263,3 +264,19 @@ def test_an_estimate_says_whether_and_for_how_much_it_goes_past(
     assert Decimal(told["overflow"]["most_cost"]) == Decimal(before["most_cost"]) * 5 / 4
     assert {each["uses"] for each in told["windows"].values()} == {0}
     assert not capped["admitted"] and capped["refusal"]["code"] == "plan_limit_5h"
+
+
+def test_on_a_socket_the_first_event_says_so_and_a_refusal_why(
+    gateway: Gateway, full: Person
+) -> None:
+    overflow(full, 10 * DOLLAR, 2_500)
+    with opened(gateway, full) as socket:
+        send(socket)
+        events = heard(socket)
+        assert events[0]["headers"]["x-hontoni-overflow"] == "5h; surcharge=25%"
+        assert "x-hontoni-overflow" not in events[-1].get("headers", {})
+        overflow(full, 1_000)
+        refused = asked(socket)
+    assert refused["status"] == 429 and refused["error"]["code"] == "plan_limit_5h"
+    assert refused["error"]["details"]["overflow"]["refused_by"] == "cap"
+    assert "overflow" in gateway.books()[-1].details

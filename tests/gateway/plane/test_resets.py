@@ -8,7 +8,9 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
+from accounts.sign_in import mail_adapter
 from billing.books import ledger
+from billing.books.models import AuditEntry
 from billing.invoices.models import Invoice
 from billing.mails.models import Notice
 from billing.payments import balance_refunds
@@ -18,6 +20,7 @@ from billing.subscriptions import balance_changes, resets
 from gateway.stores import rebuilding
 from hontoni import errors
 from hontoni.money import DOLLAR, nanos
+from tests.accounts.teams.world import joined, team_of
 from tests.gateway_server import Gateway, fund
 from tests.world import Person, at_once
 
@@ -59,6 +62,21 @@ def test_it_empties_every_window_at_once_and_is_paid_invoiced_and_told(
     assert served.headers["x-ratelimit-remaining-daily"] == str(mine.plan.daily - 1)
     assert Notice.objects.get(kind="windows_reset").facts["invoice"] == told["invoice"]["number"]
     assert ResetPass.objects.get().price == 4 * DOLLAR
+    entry = AuditEntry.objects.get(action="buy reset pass")
+    assert (entry.actor, entry.subject) == ("alice@example.com", f"user:{full.user.pk}")
+    assert entry.after["paid"] == "4.00"
+
+
+def test_the_owner_of_a_team_reads_who_bought_it(
+    gateway: Gateway, full: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_adapter.send_mail, "delay", mail_adapter.send_mail)
+    team = team_of(full)
+    bob = joined(team, "bob", "billing")
+    assert bob.api().post("/api/subscription/reset", {}, format="json").status_code == 201
+    assert AuditEntry.objects.get(action="buy reset pass").actor == "bob@example.com"
+    page = team.browser().get("/team/audit").content.decode()
+    assert "Bought a reset pass" in page and "bob@example.com" in page
 
 
 @pytest.mark.both_databases
@@ -109,6 +127,10 @@ def test_it_is_sold_where_staff_say_so_to_who_has_a_plan(
 ) -> None:
     fund(bob, "50")
     assert buy(bob).json()["error"]["code"] == "not_subscribed"
+    assert bob.client().get("/api/subscription/reset").json()["unavailable"] == "not_subscribed"
+    page = Client()
+    page.force_login(bob.user, "allauth.account.auth_backends.AuthenticationBackend")
+    assert "Pay as you go has no period" in page.get("/billing/plans").content.decode()
     assert buy(full, price="3.99").json()["error"]["code"] == "price_changed"
     Plan.objects.update(reset_price=0)
     assert buy(full).json()["error"]["code"] == "reset_pass_not_sold"

@@ -14,7 +14,7 @@ from accounts.teams import memberships
 from billing.books import ledger
 from billing.plans.models import Plan
 from gateway.plane import callers
-from gateway.usage import members
+from gateway.usage import member_usage
 from gateway.usage.models import UsageEvent
 from hontoni import redis
 from hontoni.money import nanos
@@ -87,9 +87,25 @@ def test_a_member_leaves_in_mid_stream(gateway: Gateway, team: Member) -> None:
     event = UsageEvent.objects.get()
     assert (event.api_key_id, event.status, event.cost > 0) == (key.key.pk, 200, True)
     assert (
-        members.used(team.account.pk, event.created_at.date(), event.created_at.date())[0].name
+        member_usage.used(team.account.pk, event.created_at.date(), event.created_at.date())[
+            0
+        ].name
         == "bob@example.com"
     )
+
+
+def test_in_mid_answer_the_cap_that_binds_is_named(gateway: Gateway, team: Member) -> None:
+    bob = joined(team, "bob", "developer")
+    key = bob.key(daily_cap=nanos("50"))
+    memberships.change(team.now(), bob.now(), daily_cap=nanos("0.10"))
+    text = f"[[say: {'word ' * 8_000}]]"
+    answer = gateway.chat(key, text, stream=True, max_tokens=16_000)
+    assert "member_cap_reached" in answer.text and "key_cap" not in answer.text
+    api_keys.change(key.key, daily_cap=nanos("0.20"))
+    memberships.change(team.now(), bob.now(), daily_cap=nanos("50"))
+    answer = gateway.chat(key, text, stream=True, max_tokens=16_000)
+    assert "key_cap_reached" in answer.text and "member_cap" not in answer.text
+    assert [event.error for event in gateway.books()] == ["member_cap_reached", "key_cap_reached"]
 
 
 def test_a_member_s_models_and_addresses_narrow_their_keys(gateway: Gateway, team: Member) -> None:

@@ -11,14 +11,14 @@ from pytest_django.fixtures import Settings
 
 from gateway.catalogue.seed import seed
 from gateway.pricing import published
-from gateway.pricing.sources import reading
+from gateway.pricing.sources import source_reading
 
 
 @pytest.fixture
 def mirror(db: None, settings: Settings, tmp_path: Path) -> Iterator[Path]:
     """A server with a copy of each source, which tests edit."""
-    for source in reading.sources():
-        (tmp_path / source.file).write_bytes((reading.COPIES / source.file).read_bytes())
+    for source in source_reading.sources():
+        (tmp_path / source.file).write_bytes((source_reading.COPIES / source.file).read_bytes())
 
     class Files(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.books.models import AuditEntry
+from billing.channels import events
 from billing.mails import letters
 from billing.mails.models import Notice
 from gateway.catalogue import snapshot
@@ -177,7 +178,8 @@ def test_an_end_that_makes_things_dearer_is_told_before(gateway: Gateway, alice:
     assert announcements.own_ends(now) == 0
     assert announcements.own_ends(now + timedelta(days=7)) == 1
     assert announcements.own_ends(now + timedelta(days=8)) == 0, "once"
-    assert Notice.objects.get().kind == "own_price_ends"
+    notice = Notice.objects.get()
+    assert (notice.kind, events.type_of(notice)) == ("own_price_ends", "price.rising")
 
 
 def test_a_large_request_is_priced_as_a_small_one(gateway: Gateway, alice: Person) -> None:

@@ -21,7 +21,7 @@ from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.catalogue.seed import seed
 from gateway.pricing import published
 from gateway.pricing.models import Kind, Proposal, State
-from gateway.pricing.sources import litellm, models_dev, openrouter, reading, vendors
+from gateway.pricing.sources import litellm, models_dev, openrouter, source_reading, vendors
 from gateway.pricing.sources.listings import Unreadable
 from gateway.usage.models import UsageHour
 from gateway.vendors.models import Provider, Vendor
@@ -34,7 +34,7 @@ LIST = "/admin/gateway/proposal/"
 
 
 def copy(file: str) -> Any:
-    return orjson.loads((reading.COPIES / file).read_bytes())
+    return orjson.loads((source_reading.COPIES / file).read_bytes())
 
 
 def opened(**which: Any) -> list[Proposal]:
@@ -320,7 +320,7 @@ def test_the_copies_are_made_of_the_sources_answers(
     themselves they stay as they are; an answer of another shape changes nothing."""
     copies = tmp_path / "copies"
     copies.mkdir()
-    monkeypatch.setattr(reading, "COPIES", copies)
+    monkeypatch.setattr(source_reading, "COPIES", copies)
     old = {"name": "Old", "release_date": "2023-01-01", "cost": {"input": 1, "output": 2}}
     edit(mirror / "models.dev.json", lambda b: b["openai"]["models"].update({"gpt-3": old}))
     edit(mirror / "models.dev.json", lambda b: _row(b).update(description="long words"))
@@ -331,7 +331,7 @@ def test_the_copies_are_made_of_the_sources_answers(
     given = orjson.loads((mirror / "models.dev.json").read_bytes())
     kept = _row(made["models.dev.json"])
     assert kept == {n: v for n, v in _row(given).items() if n != "description"}
-    shipped = Path(reading.__file__).with_name("data")
+    shipped = Path(source_reading.__file__).with_name("data")
     for file in files:
         assert made[file] == orjson.loads((shipped / file).read_bytes())
     (mirror / "litellm.json").write_bytes(b"<html>")

@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from pytest_django import Settings
 
-from gateway.dashboard.views import data
+from gateway.dashboard.views import data_views
 from gateway.state import records
 from hontoni import redis
 from hontoni.vault import Vault
@@ -171,12 +172,12 @@ def test_its_owner_switches_it_off_exports_it_and_deletes_it(
 ) -> None:
     fund(alice, "10")
     first = post(gateway, alice, input="Remember the SHEEP [[say: I do]]").json()
-    (row,) = data._kept(alice.user, None)
+    (row,) = data_views._kept(alice.user, None)
     assert "SHEEP" in json.dumps(row[1]) and "I do" in json.dumps(row[1])
     api = alice.client()
     told = api.patch("/api/auth/me/privacy", {"keeps_responses": False}, format="json")
     assert told.json()["keeps_responses"] is False
-    assert data._kept(alice.user, None) == []
+    assert data_views._kept(alice.user, None) == []
     assert post(gateway, alice, input="hi").status_code == 200
     assert records.identities(alice.user.pk) == []
     refused = post(gateway, alice, input="x", previous_response_id=first["id"])
@@ -273,3 +274,18 @@ def test_conversations_are_a_clear_refusal(gateway: Gateway, alice: Person) -> N
     for model in MODELS:
         told = post(gateway, alice, model=model, input="hi", conversation="conv_1")
         assert told.status_code == 400 and told.json()["error"]["param"] == "conversation"
+
+
+def test_an_item_pointed_at_very_often_is_more_than_a_body_may_have(
+    gateway: Gateway, alice: Person, settings: Settings
+) -> None:
+    fund(alice, "10")
+    first = post(gateway, alice, model="gpt-4o", input=f"[[say: {'word ' * 400}]]").json()
+    item = {"type": "item_reference", "id": first["output"][0]["id"]}
+    asked = len(gateway.vendors.requests)
+    settings.MAX_BODY_BYTES = 50_000
+    assert post(gateway, alice, model="gpt-4o", input=[item] * 3).status_code == 200
+    for wanted in ([item] * 100, [item | {"id": f"msg_{n}"} for n in range(10_001)]):
+        reply = post(gateway, alice, model="gpt-4o", input=wanted)
+        assert (reply.status_code, reply.json()["error"]["param"]) == (413, "input"), reply.text
+    assert len(gateway.vendors.requests) == asked + 1

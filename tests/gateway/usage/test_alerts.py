@@ -1,11 +1,14 @@
 """Who is about to run out hears of it, from the usage that passes anyway."""
 
+import pytest
+
 from accounts.keys import api_keys
+from billing.mails import letters
 from billing.mails.models import Notice
 from billing.plans.models import Plan
 from gateway.usage import refusals
 from gateway.usage.models import UsageEvent
-from hontoni.money import dollars
+from hontoni.money import DOLLAR, dollars
 from tests.gateway_server import Gateway, fund
 from tests.waiting import until
 from tests.world import Person
@@ -98,3 +101,49 @@ def test_keys_without_caps_are_not_looked_at(gateway: Gateway, alice: Person) ->
     gateway.chat(alice)
     gateway.books()
     assert "caps" not in UsageEvent.objects.get().details
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_the_cap_of_an_overflow_is_told_as_any_other(gateway: Gateway, alice: Person) -> None:
+    Plan.objects.update(**dict.fromkeys(Plan.LIMITS, 100) | {"five_hours": 1})
+    fund(alice, "10")
+    gateway.chat(alice)
+    api_keys.change(alice.key, overflow_cap=DOLLAR)
+    assert gateway.chat(alice).headers["x-hontoni-overflow"]
+    gateway.books()
+    assert told("cap_80") == []
+    dearer = UsageEvent.objects.get(details__has_key="overflow").cost
+    assert gateway.chat(alice).status_code == 200
+    api_keys.change(alice.key, overflow_cap=dearer * 5 // 2)
+    gateway.books()
+    (facts,) = told("cap_80")
+    assert (facts["of"], facts["whose"], facts["period"]) == ("overflow", "laptop", "month")
+    assert facts["spent"] == dollars(2 * dearer) and facts["cap"] == dollars(dearer * 5 // 2)
+    refused = gateway.chat(alice)
+    assert refused.json()["error"]["details"]["overflow"]["refused_by"] == "cap"
+    until(refusals.drain)
+    assert [facts["of"] for facts in told("cap_100")] == ["overflow"]
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_a_refusal_past_a_window_for_another_reason_is_no_cap_s(
+    gateway: Gateway, alice: Person
+) -> None:
+    Plan.objects.update(**dict.fromkeys(Plan.LIMITS, 100) | {"five_hours": 1})
+    fund(alice, "10")
+    gateway.chat(alice)
+    gateway.books()
+    api_keys.change(alice.key, overflow_cap=DOLLAR, daily_cap=UsageEvent.objects.get().cost + 1)
+    refused = gateway.chat(alice).json()["error"]
+    assert refused["details"]["overflow"]["refused_by"] == "key_cap_daily"
+    until(refusals.drain)
+    assert "overflow" not in [facts["of"] for facts in told("cap_100")]
+
+
+def test_the_mail_of_an_overflow_says_which_limits_hold_again() -> None:
+    facts = {"of": "overflow", "whose": "ci", "period": "month", "cap": "5", "spent": "4"}
+    for level, words in (("80", "429 again"), ("100", "past the limits of your plan")):
+        for language in ("en", "vi"):
+            resets = {"resets_at": "2026-12-01T00:00:00Z"}
+            _, body = letters.words(f"cap_{level}", facts | resets, language=language, name="A")
+            assert "429" in body and "402" not in body and (language == "vi" or words in body)

@@ -7,8 +7,8 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.invoices import statements
-from gateway.reconciliation.books import problems
-from gateway.reconciliation.vendors.margins import margins
+from gateway.reconciliation.invariants import problems
+from gateway.reconciliation.vendors.earnings import margins
 from gateway.usage import vendor_days
 from gateway.usage.vendor_day import UsageVendorDay
 from hontoni import redis

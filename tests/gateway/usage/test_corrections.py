@@ -20,7 +20,7 @@ from billing.mails import sending
 from billing.mails.models import Notice
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS, Price
-from gateway.usage.corrections import booking, proof
+from gateway.usage.corrections import booking, correction_proof
 from gateway.usage.corrections.models import CorrectedRequest, Correction
 from gateway.usage.models import UsageEvent, UsageHour
 from hontoni import redis
@@ -331,7 +331,7 @@ def test_reconcile_finds_a_correction_that_does_not_add_up(
     gateway: Gateway, alice: Person, overcharged: Sequence[UsageEvent]
 ) -> None:
     reprice(first_version(), "--apply", "--reason", "Sorry.")
-    assert list(proof.problems()) == []
+    assert list(correction_proof.problems()) == []
     line = CorrectedRequest.objects.first()
     assert line is not None
     with transaction.atomic():
@@ -342,7 +342,7 @@ def test_reconcile_finds_a_correction_that_does_not_add_up(
         CorrectedRequest.objects.create(
             correction=forged, event=line.event, old_cost=1, new_cost=0
         )
-        assert len(list(proof.problems())) == 2
+        assert len(list(correction_proof.problems())) == 2
         transaction.set_rollback(True)
 
 

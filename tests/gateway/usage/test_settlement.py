@@ -31,7 +31,7 @@ from billing.books.seeding import seed_account
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.plane import callers
-from gateway.reconciliation.books import problems
+from gateway.reconciliation.invariants import problems
 from gateway.usage import settlement
 from gateway.usage.models import DeadEvent, UsageEvent, UsageHour
 from hontoni import redis

@@ -22,7 +22,7 @@ from accounts.models import User
 from billing.books import ledger
 from billing.books.models import AuditEntry
 from billing.books.seeding import seed_account
-from gateway.reconciliation.books import problems
+from gateway.reconciliation.invariants import problems
 from gateway.usage import events, reaper, settlement, shards
 from gateway.usage.models import DeadEvent, UsageEvent, UsageHour
 from hontoni import redis

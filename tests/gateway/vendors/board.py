@@ -21,7 +21,7 @@ _OWN = (
 
 
 def table() -> str:
-    """Every provider's row."""
+    """Every provider, those of whom the same holds in one row."""
     from gateway.vendors.access import usual
     from gateway.vendors.models import Auth, Dialect
     from gateway.vendors.presets import PRESETS
@@ -32,7 +32,9 @@ def table() -> str:
     asked = {host for host, _ in test_hosts.PAIRS} | set(test_hosts.CLAUDISH) | clouds
     tools = {name.split()[0] for name in test_clouds.WITH_TOOLS} | set(HOSTS)
     refused = {name.split(":")[0] for name in test_clouds.WRONG} | set(HOSTS)
-    rows = ["".join(f"| {cell} " for cell in (*own, "✓", "✓", "✓")) + "|\n" for own in _OWN]
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for title, *own in _OWN:
+        rows.setdefault((*own, "✓", "✓", "✓"), []).append(title)
     for preset in PRESETS:
         if preset.name not in asked:
             continue
@@ -40,8 +42,10 @@ def table() -> str:
         spoken = ", ".join(Dialect(dialect).label for dialect in row.spoken)
         key = Auth(row.auth or usual(row.vendor, row.hosting, row.dialect)).label
         marks = ("✓" if preset.name in found else "–" for found in (asked, tools, refused))
-        rows.append("".join(f"| {cell} " for cell in (preset.title, spoken, key, *marks)) + "|\n")
-    return _HEAD + "".join(rows)
+        rows.setdefault((spoken, str(key), *marks), []).append(preset.title)
+    written = ("; ".join(titles) for titles in rows.values())
+    pairs = zip(written, rows, strict=True)
+    return _HEAD + "".join(f"| {' | '.join((titles, *cells))} |\n" for titles, cells in pairs)
 
 
 def written(readme: str) -> str:

@@ -162,14 +162,16 @@ def test_only_the_public_internet_is_public(address: str, public: bool) -> None:
 
 
 @pytest.mark.usefixtures("reachable")
+@pytest.mark.parametrize("same", [False, True])
 def test_what_is_fetched_is_bounded_in_all(
-    gateway: Gateway, alice: Person, site: str, settings: Settings
+    gateway: Gateway, alice: Person, site: str, settings: Settings, same: bool
 ) -> None:
-    """Each of them is small, and all of them together are not: nothing is asked, nothing held."""
+    """Each of them is small, and all of them together are not: nothing is asked, nothing held.
+    One that stands there often is sent as often."""
     fund(alice, "10")
     settings.MAX_FETCHED_BYTES = 12_000
     for pictures, status in ((2, 200), (3, 400)):
-        urls = [f"{site}/{each}" for each in range(pictures)]
+        urls = [f"{site}/{0 if same else each}" for each in range(pictures)]
         parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
         reply = ask(
             gateway,

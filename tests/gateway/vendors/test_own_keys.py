@@ -14,7 +14,7 @@ from gateway.catalogue import snapshot
 from gateway.catalogue.models import Price
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.reconciliation.vendors.comparison import booked
-from gateway.reconciliation.vendors.margins import margins
+from gateway.reconciliation.vendors.earnings import margins
 from gateway.usage import rollups, series, vendor_days
 from gateway.usage.models import UsageEvent
 from gateway.vendors.models import Provider

@@ -11,7 +11,7 @@ from gateway.catalogue import snapshot
 from gateway.catalogue.models import Model
 from gateway.plane.probing import TURN, Prober
 from gateway.reconciliation.vendors.comparison import booked
-from gateway.reconciliation.vendors.margins import margins
+from gateway.reconciliation.vendors.earnings import margins
 from gateway.usage import probes, vendor_days
 from gateway.usage.probes import VendorProbe
 from gateway.usage.vendor_day import Part

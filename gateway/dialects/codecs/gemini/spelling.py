@@ -4,6 +4,8 @@ object where a list may stand. Everything behind the door reads the first alone.
 import re
 from typing import Any
 
+from gateway.dialects.codecs import wire
+
 _NAMES = """
     systemInstruction generationConfig toolConfig safetySettings cachedContent inlineData mimeType
     displayName fileData fileUri functionCall functionResponse thoughtSignature executableCode
@@ -39,13 +41,42 @@ _CAMEL = {_snake(name): name for name in _NAMES.split()}
 SCHEMA = {_snake(name): name for name in _SCHEMA_NAMES.split()}
 
 
+# What decides how much is done, by its letters alone: Google reads no third spelling, and a server
+# might that is asked in its place.
+_PRICED = {
+    name.lower(): name
+    for name in (
+        *("contents", "parts", "tools", "toolConfig", "generationConfig", "systemInstruction"),
+        *(
+            "maxOutputTokens",
+            "candidateCount",
+            "thinkingConfig",
+            "thinkingBudget",
+            "thinkingLevel",
+        ),
+        *("responseModalities", "serviceTier", "cachedContent", "stopSequences", "googleSearch"),
+        *("codeExecution", "urlContext", "requests", "content", "outputDimensionality"),
+    )
+}
+
+
 def canonical(body: dict[str, Any]) -> dict[str, Any]:
-    """The same body in camelCase, with lists where lists may stand. The body is not changed."""
-    return {name: _value(name, value) for name, value in _spelled(body)}
+    """The same body in camelCase, with lists where lists may stand. The body is not changed.
+
+    Raises BadRequest for a member in both spellings, or in a third one where that could matter."""
+    return {name: _value(name, value) for name, value in _spelled(body).items()}
 
 
-def _spelled(node: dict[str, Any]) -> list[tuple[str, Any]]:
-    return [(_CAMEL.get(name, name), value) for name, value in node.items()]
+def _spelled(node: dict[str, Any]) -> dict[str, Any]:
+    made = {_CAMEL.get(name, name): value for name, value in node.items()}
+    if len(made) < len(node):
+        twin = next(name for name in node if name not in made and _CAMEL[name] in node)
+        wire.refuse(twin, f"occurs twice: it is {_CAMEL[twin]}")
+    for name in made:
+        right = _PRICED.get(name.replace("_", "").strip().lower(), name)
+        if right != name:
+            wire.refuse(name[:100], f"write {right}")
+    return made
 
 
 def _value(name: str, value: Any) -> Any:

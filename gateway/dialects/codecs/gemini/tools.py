@@ -6,6 +6,7 @@ from typing import Any
 from gateway.dialects.codecs import hosted, wire
 from gateway.dialects.codecs.gemini.spelling import SCHEMA
 from gateway.dialects.ir import Tool, ToolChoice
+from hontoni import digits
 
 _MODES = {"": "", "AUTO": "auto", "VALIDATED": "auto", "NONE": "none", "ANY": "required"}
 _HOSTED = {theirs: ours for ours, theirs in hosted.GEMINI.items()}
@@ -56,8 +57,8 @@ def decode_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
             value = {key: _schema(each) for key, each in value.items()}
         elif name == "type" and isinstance(value, str):
             value = value.lower()
-        elif name in _COUNTS and isinstance(value, str) and value.isdecimal():
-            value = int(value)  # 64 bits, as protocol buffers write them
+        elif name in _COUNTS and isinstance(value, str):
+            value = value if (count := digits.whole(value)) is None else count  # 64 bits
         elif isinstance(value, list) and name in ("anyOf", "oneOf", "allOf", "prefixItems"):
             value = [_schema(each) for each in value]
         elif isinstance(value, dict) and name in ("items", "additionalProperties", "not"):

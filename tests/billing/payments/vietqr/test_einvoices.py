@@ -1,6 +1,7 @@
 """Our invoices at the tax office: made, issued, replaced and adjusted, with numbers and files."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,13 +13,15 @@ from pytest_django import Settings
 from accounts.models import User
 from billing.books.models import AuditEntry
 from billing.invoices.models import BillingDetails, Invoice
-from billing.payments.einvoice import handing_over
+from billing.payments.einvoice import handing_over, paper
 from billing.payments.einvoice.models import EInvoice
-from billing.payments.vietqr import bank_refunds
-from billing.payments.vietqr.models import BankTransfer
+from billing.payments.vietqr import bank_refunds, rates
+from billing.payments.vietqr.models import BankTransfer, ExchangeRate
+from hontoni import errors
 from hontoni.money import nanos
 from sandbox.sepay.invoice_lint import ACCOUNT
 from tests.billing.payments.vietqr.conftest import Vietnam
+from tests.billing.shop import Shop
 from tests.gateway.usage.test_quarantine import staff
 
 Office = Callable[[], None]
@@ -34,7 +37,7 @@ def office(vietnam: Vietnam, settings: Settings) -> Office:
     cache.clear()
 
     def work() -> None:
-        for _ in range(8):
+        for _ in range(14):  # six steps of an invoice, and of what takes of it away
             EInvoice.objects.update(next_at=timezone.now())
             handing_over.hand_over(timezone.now())
 
@@ -216,3 +219,142 @@ def test_other_rates_of_the_tax(
     assert found.tax_percent == {"0": "-2", "8": "8"}[rate]
     assert found.tax == {"0": 0, "8": round(paid.dong * 8 / 108)}[rate]
     assert Invoice.objects.get().tax == {"0": 0, "8": nanos("8")}[rate]
+
+
+# -- What comes back after all -------------------------------------------------------------------
+
+
+def adjustments(**of: Any) -> list[tuple[int, str]]:
+    """Dong, and as what SePay was told of them."""
+    rows = EInvoice.objects.filter(kind="adjustment", state="issued", **of).order_by("pk")
+    return [(each.total, paper.body(each, timezone.now())["adjustment_type"]) for each in rows]
+
+
+def test_a_dispute_that_is_won_adds_what_it_took_away(
+    shop: Shop, vietnam: Vietnam, office: Office, bob: User
+) -> None:
+    order = shop.top_up(bob, "20")
+    shop.refund(order, 700)
+    shop.deliver()
+    office()
+    origin = one(kind="invoice")
+    kept = origin.total - origin.total * 7 // 20
+    assert adjustments() == [(kept - origin.total, "decrease")]
+    dispute = shop.dispute(order)
+    shop.deliver()
+    office()
+    assert adjustments()[1:] == [(-kept, "decrease")]
+    shop.close_dispute(dispute, "won")
+    shop.deliver()
+    office()
+    assert adjustments()[2:] == [(kept, "increase")]
+    assert vietnam.office.invoices[origin.reference_code]["adjusted"] == kept - origin.total
+    taken = EInvoice.objects.filter(kind="adjustment")
+    assert {each.about for each in taken} == {origin}
+    for each in taken:
+        assert each.net + each.tax == each.total and each.tax * each.total > 0
+    assert EInvoice.objects.count() == Invoice.objects.count() == 4
+
+
+def test_a_refund_that_fails_adds_what_it_took_away(
+    shop: Shop, vietnam: Vietnam, office: Office, bob: User
+) -> None:
+    order = shop.top_up(bob, "20", "pm_card_refundFail")
+    shop.refund(order, 333)
+    shop.deliver()
+    shop.stripe.advance(days=1)
+    shop.deliver()
+    office()
+    [(taken, _), (added, how)] = adjustments()
+    assert (added, how) == (-taken, "increase") and taken < 0
+    assert sum(each.tax for each in EInvoice.objects.filter(kind="adjustment")) == 0
+
+
+def test_what_can_never_be_handed_over_holds_up_nothing(
+    vietnam: Vietnam,
+    office: Office,
+    bob: User,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Notes about invoices of before the day, more than are begun at once."""
+    monkeypatch.setattr(handing_over, "BATCH", 2)
+    old = [buy(vietnam, bob, "11") for _ in range(3)]
+    day = timezone.now()
+    monkeypatch.setattr(handing_over, "since", lambda: day)
+    for number, each in enumerate(old):
+        back(each, each.dong, key=str(number))
+    paid = buy(vietnam, bob)
+    back(paid, paid.dong, key="new")
+    office()
+    assert one(kind="invoice").total == paid.dong
+    assert one(kind="adjustment").total == -paid.dong
+
+
+def test_without_a_rate_cards_wait_and_banks_do_not(
+    shop: Shop, vietnam: Vietnam, office: Office, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handing_over, "BATCH", 1)
+    shop.top_up(bob, "20")
+    paid = buy(vietnam, bob)
+    ExchangeRate.objects.update(decided_at=timezone.now() - timedelta(days=4000))
+    office()
+    assert one().total == paid.dong
+    rates.set_by("staff@example.com", 25_000)
+    office()
+    assert one(rate=25_000).total == 500_000
+
+
+# -- What is between two steps -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lost", ["create", "issue", "replace", "adjust"])
+def test_whichever_answer_is_lost_there_is_one_of_it(
+    vietnam: Vietnam, office: Office, bob: User, lost: str
+) -> None:
+    paid = buy(vietnam, bob)
+    if lost in ("replace", "adjust"):
+        office()
+    if lost == "replace":
+        handing_over.replace(one().pk, reason="Name.", actor="a@b.example", now=timezone.now())
+    if lost == "adjust":
+        back(paid, paid.dong)
+    vietnam.office.loses = lost
+    office()
+    assert not vietnam.office.loses
+    wanted = {"create": 1, "issue": 1}.get(lost, 2)
+    found = EInvoice.objects.order_by("pk")
+    assert {each.state for each in found} <= {"issued", "replaced"}
+    assert [each.number for each in found] == [str(n) for n in range(1, wanted + 1)]
+    assert len(vietnam.office.invoices) == vietnam.office.numbers == wanted
+
+
+def test_what_goes_back_while_another_form_is_made_adjusts_that(
+    vietnam: Vietnam, office: Office, bob: User
+) -> None:
+    paid = buy(vietnam, bob)
+    office()
+    second = handing_over.replace(
+        one().pk, reason="Name.", actor="a@b.example", now=timezone.now()
+    )
+    back(paid, paid.dong)
+    office()
+    assert one(kind="adjustment").about == second
+
+
+def test_a_form_that_was_refused_is_not_made_once_it_would_lose_what_was_adjusted(
+    vietnam: Vietnam, office: Office, bob: User
+) -> None:
+    paid = buy(vietnam, bob)
+    office()
+    first = one()
+    made = handing_over.replace(first.pk, reason="Name.", actor="a@b.example", now=timezone.now())
+    vietnam.office.fails = "The tax office is closed."
+    office()
+    back(paid, paid.dong)
+    office()
+    assert one(kind="adjustment").about == first
+    with pytest.raises(errors.Conflict):
+        handing_over.retry(made.pk, actor="a@b.example", now=timezone.now())
+    made.refresh_from_db()
+    assert made.state == "failed"

@@ -99,6 +99,17 @@ def test_one_transfer_that_both_gateways_tell_of_is_one(vietnam: Vietnam, bob: U
     assert balance(bob) == nanos("25") and BankTransfer.objects.count() == 1
 
 
+def test_a_reference_that_a_bank_gives_twice_hides_no_money(vietnam: Vietnam, bob: User) -> None:
+    one, other = vietnam.order(bob), vietnam.order(bob, "50")
+    for _ in range(2):
+        for order in (one, other):
+            body = json.dumps(callback(order, referenceCode="FT9", id=order.dong)).encode()
+            assert vietnam.hear("sepay", body, sign(body)) == 200
+    assert balance(bob) == one.amount + other.amount
+    assert {each.reference for each in BankTransfer.objects.all()} == {"FT9"}
+    assert BankTransfer.objects.count() == 2
+
+
 def test_a_transfer_that_both_tell_of_differently_is_never_credited_twice(
     vietnam: Vietnam, bob: User
 ) -> None:
@@ -200,6 +211,21 @@ def test_a_canceled_order_is_not_paid_by_itself(vietnam: Vietnam, bob: User) -> 
     assert balance(bob) == 0 and waiting() == [("late", order.dong)]
 
 
+@pytest.mark.parametrize(("status", "state"), [("CANCELLED", "canceled"), ("EXPIRED", "expired")])
+def test_what_is_over_at_payos_is_over_here_and_what_it_took_before_counts(
+    vietnam: Vietnam, bob: User, status: str, state: str
+) -> None:
+    """Its customer canceled it on payOS's page, of which nobody calls back."""
+    order, paid = (vietnam.order(bob, gateway="payos") for _ in range(2))
+    vietnam.pay(paid, quiet=True)
+    for each in (order, paid):
+        vietnam.channel.orders[each.number]["status"] = status
+    vietnam.poll()
+    assert (vietnam.state(order), vietnam.state(paid)) == (state, "paid")
+    assert balance(bob) == paid.amount and waiting() == []
+    assert vietnam.api(bob).get(f"{WHOLE}/{order.pk}").json()["state"] == state
+
+
 def test_a_closed_account_is_paid_nothing(vietnam: Vietnam, bob: User) -> None:
     order = vietnam.order(bob)
     User.objects.filter(pk=bob.pk).update(is_active=False)
@@ -241,6 +267,8 @@ def test_a_forged_or_old_callback_of_sepays_credits_nothing(
         {"Authorization": "Apikey whisper"},
         {**sign(body), "X-SePay-Timestamp": str(int(now) - 1)},
         {"X-SePay-Timestamp": "x", "X-SePay-Signature": ""},
+        {**sign(body), "X-SePay-Signature": sign(body)["X-SePay-Signature"].split("=")[1]},
+        {**sign(body), "X-SePay-Signature": "sha256=" + sign(body)["X-SePay-Signature"]},
     ):
         assert vietnam.hear("sepay", body, headers) == 401, headers
     assert balance(bob) == 0 and not BankTransfer.objects.exists()

@@ -1,5 +1,6 @@
 """Who leaves before the numbers pays what the vendor's tools did meanwhile."""
 
+import socket
 from typing import Any
 
 import httpx
@@ -99,9 +100,13 @@ def test_a_whole_answer_with_tools_that_nobody_waits_for_is_paid(
     gateway: Gateway, alice: Person
 ) -> None:
     fund(alice, "50")
-    gateway.vendors.faults.append(Fault(body=vendor.dumps(vendor.message(ADVISED)), delay=1.0))
-    with gateway.http(alice) as http, pytest.raises(httpx.ReadTimeout):
-        http.post("/v1/messages", json=claude(tools=[ADVISOR]), timeout=0.5)
+    gateway.vendors.faults.append(Fault(body=vendor.dumps(vendor.message(ADVISED)), delay=2.0))
+    body = vendor.dumps(claude(tools=[ADVISOR]))
+    head = f"Host: here\r\nAuthorization: Bearer {alice.raw}\r\nContent-Length: {len(body)}\r\n"
+    address = httpx.URL(gateway.url)
+    with socket.create_connection((address.host, address.port)) as client:
+        client.sendall(f"POST /v1/messages HTTP/1.1\r\n{head}\r\n".encode() + body)
+        until(lambda: not gateway.vendors.faults, "the vendor was never asked")
     event = settled(gateway, alice)
     assert (event.cost, event.details["rule"]) == (nanos("0.3265"), "drained")
 

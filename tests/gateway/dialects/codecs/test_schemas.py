@@ -1,4 +1,5 @@
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -147,3 +148,39 @@ def test_gemini_is_told_no_word_it_does_not_know() -> None:
         "description": "{exclusiveMinimum: 0, not: {}}",
         "enum": [1],
     }
+
+
+def _nested(steps: int, around: Any) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(steps):
+        schema = around(schema)
+    return {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda inner: {"type": ["array"] * 9, "items": inner},
+        lambda inner: {"type": ["string", "number", "array"], "anyOf": [inner]},
+        lambda inner: {"type": ["object", "array"], "properties": {"a": inner}, "items": inner},
+        lambda inner: {"type": ["string", "null"], "$defs": {"a": inner, "b": inner}},
+        lambda inner: {"type": "string", "not": inner},
+        lambda inner: {"type": ["string", "null"], "not": inner},
+    ],
+    ids=["repeated", "union", "both", "defs", "not", "not of types"],
+)
+def test_no_schema_of_a_few_steps_becomes_a_mountain(around: Any) -> None:
+    small = _nested(10, around)
+    size = len(json.dumps(small))
+    for cut in (
+        schemas.for_gemini_output,
+        schemas.for_claude_output,
+        lambda schema: schemas.for_openai(schema, True)[0],
+    ):
+        assert len(json.dumps(cut(small))) < 8 * size + 60_000
+
+
+def test_types_that_belong_together_with_a_union_are_told() -> None:
+    given = {"type": ["string", "null"], "anyOf": [{"minLength": 2}], "description": "Who"}
+    told = schemas.for_gemini_output({"type": "object", "properties": {"a": given}})
+    assert told["properties"]["a"]["description"] == 'Who\n\n{type: ["string","null"]}'

@@ -76,6 +76,17 @@ def test_googles_sdk_embeds_with_any_model(gateway: Gateway, alice: Person, mode
     assert (event.dialect, event.cost > 0) == ("gemini_embeddings", True)
 
 
+def test_more_tokens_than_any_model_takes_are_not_looked_at(
+    gateway: Gateway, alice: Person
+) -> None:
+    fund(alice, "5")
+    body = b'{"model": "text-embedding-3-small", "input": [1%s]}' % (b",1" * 600_001)
+    with gateway.http(alice) as client:
+        answer = client.post("/v1/embeddings", content=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (413, "input")
+    assert gateway.vendors.requests == [] and gateway.books() == []
+
+
 def test_tokens_are_embedded_where_the_vendor_takes_them(gateway: Gateway, alice: Person) -> None:
     fund(alice, "1")
     path = "/v1/embeddings"
@@ -183,6 +194,23 @@ def test_whisper_is_billed_by_the_second_whatever_form_is_wanted(
     (event,) = gateway.books()
     assert event.cost == nanos("0.0061") and event.cost < event.hold
     assert event.details["lines"][-1]["calls"] == 61
+
+
+def test_what_is_no_mp3_but_begins_as_one_is_held_for_hours(
+    gateway: Gateway, alice: Person
+) -> None:
+    fund(alice, "10")
+    client = gateway.openai(alice)
+    frame = b"\xff\xfb\x90\x00" + bytes(413)
+    four_hours = nanos("1.44")
+    for sound, held in (
+        (frame * 40, 17 * 100_000),  # a second has a thousand bytes at least
+        (b"ID3\x04\0\0\0\0\0\0fLaC" + bytes(900), four_hours),
+        (b"\xff\xf1\x6c\x40" * 900, four_hours),
+        (frame + b"\xff\xf1\x6c\x40" * 900, four_hours),
+    ):
+        client.audio.transcriptions.create(model="whisper-1", file=("a.mp3", sound))
+        assert gateway.books()[-1].hold == held, sound[:12]
 
 
 def test_a_transcription_by_tokens_prices_sound_and_text_apart(

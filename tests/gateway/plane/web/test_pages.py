@@ -10,6 +10,7 @@ import pytest
 
 from gateway.dialects.codecs import pages
 from gateway.vendors import fetching
+from gateway.vendors.web import reading
 from tests.gateway.plane.web.world import (
     call,
     calls_of,
@@ -36,7 +37,8 @@ class Site(BaseHTTPRequestHandler):
             self.send_header("Location", "http://169.254.169.254/latest/meta-data/")
             self.end_headers()
             return
-        kind = {"/zip": "application/zip"}.get(self.path, "text/html; charset=utf-8")
+        kinds = {"/zip": "application/zip", "/odd": "text/plain; charset=zip"}
+        kind = kinds.get(self.path, "text/html; charset=utf-8")
         self.send_response(404 if self.path == "/gone" else 200)
         self.send_header("Content-Type", kind)
         self.end_headers()
@@ -117,3 +119,25 @@ def test_responses_opens_a_page_it_has_found(web: Gateway, alice: Person, site: 
     items = post(web, alice, "/v1/responses", body).json()["output"]
     (opened,) = [item for item in items if item["type"] == "web_search_call"]
     assert opened["action"] == {"type": "open_page", "url": f"{site}/tin"}
+
+
+def test_a_page_in_no_language_is_read_all_the_same(
+    web: Gateway, alice: Person, site: str
+) -> None:
+    fund(alice, "10")
+    content = fetched(web, alice, f"{site}/odd", f"{site}/odd")
+    assert "Tin" in content["content"]["source"]["data"]
+
+
+def test_what_breaks_at_a_page_is_a_call_that_failed_and_the_rest_is_paid(
+    web: Gateway, alice: Person, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(body: bytes) -> tuple[str, str]:
+        raise RuntimeError("a page that nobody thought of")
+
+    monkeypatch.setattr(reading, "_of_html", broken)
+    fund(alice, "10")
+    content = fetched(web, alice, f"{site}/tin", f"{site}/tin")
+    assert content["error_code"] == "unavailable"
+    (event,) = web.books()
+    assert event.status == 200 and event.cost > 0

@@ -373,3 +373,37 @@ def test_a_customers_own_key_pays_for_what_we_run(gateway: Gateway, alice: Perso
     (event,) = gateway.books()
     assert event.details["own_key"] and calls_of(event) == {"web_search": 1}
     assert event.cost >= 10_000_000
+
+
+def test_one_result_is_not_said_as_often_as_calls_name_it(web: Gateway, alice: Person) -> None:
+    fund(alice, "50")
+    source = {"type": "text", "media_type": "text/plain", "data": "word " * 4_000}
+    page = {"url": "https://a.example", "content": {"type": "document", "source": source}}
+    read = {"type": "web_fetch_result", **page}
+    used = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_fetch", "input": {}}
+    result = {"type": "web_fetch_tool_result", "tool_use_id": "srvtoolu_1", "content": read}
+    said = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": [used] * 200 + [result]},
+        {"role": "user", "content": "Go on"},
+    ]
+    body = {"model": "gpt-4o", "max_tokens": 50, "messages": said}
+    reply = post(web, alice, "/v1/messages", body)
+    assert reply.status_code == 200, reply.text
+    assert len(orjson.dumps(web.vendors.last.body)) < 60_000
+    (event,) = web.books()
+    assert event.cost < event.hold and "clamps" not in event.details
+
+
+FETCH = {"type": "web_fetch_20250910", "name": "web_fetch"}
+
+
+def test_a_tool_that_is_declared_often_is_there_once(web: Gateway, alice: Person) -> None:
+    """Each more of them had a longer name than the last: thousands stopped everybody."""
+    fund(alice, "50")
+    said = [{"role": "user", "content": "Hi"}]
+    for tool in ({"type": "web_search_20250305", "name": "web_search"}, FETCH):
+        body = {"model": "gpt-4o", "max_tokens": 50, "messages": said, "tools": [tool] * 500}
+        assert post(web, alice, "/v1/messages", body).status_code == 200
+        tools = web.vendors.last.body["tools"]
+        assert [each["function"]["name"] for each in tools] == [tool["name"]]

@@ -14,9 +14,9 @@ from billing.books import ledger
 from billing.books.models import Wallet
 from gateway.catalogue.costs.models import VendorPrice
 from gateway.plane import admission
-from gateway.reconciliation.vendors import fetching, rounds
+from gateway.reconciliation.vendors import daily_round, report_fetching
 from gateway.reconciliation.vendors.comparison import Difference, differences
-from gateway.reconciliation.vendors.margins import By, margins, total
+from gateway.reconciliation.vendors.earnings import By, margins, total
 from gateway.reconciliation.vendors.models import (
     ReportSource,
     VendorBill,
@@ -65,7 +65,7 @@ def compared(gateway: Gateway, *vendors: str) -> list[Difference]:
     assert list(vendor_days.problems(today(), today())) == []
     for vendor in vendors:
         found = ReportSource.objects.filter(vendor=vendor).first() or source(gateway, vendor)
-        fetching.fetch(found, today(), today(), by="tests")
+        report_fetching.fetch(found, today(), today(), by="tests")
     return differences(today(), today())
 
 
@@ -153,7 +153,7 @@ def test_an_attempt_that_failed_is_named(gateway: Gateway, alice: Person, second
     assert say(gateway, alice, "Hello", "gpt-4o") == 200
     (event,) = gateway.books()
     assert [told["credential"] for told in event.details["attempts"]] == ["one/main", "two/main"]
-    imported, problems = rounds.fetch_all(today(), today(), by="tests")
+    imported, problems = daily_round.fetch_all(today(), today(), by="tests")
     assert (imported, problems) == (4, [])
     one, two = differences(today(), today())
     assert (one.place.credential, two.place.credential) == ("one/main", "two/main")
@@ -170,7 +170,7 @@ def test_an_attempt_that_was_refused_explains_nothing(
     two_accounts(gateway, second)
     gateway.vendors.faults.append(Fault(status=529, body=b"{}"))
     assert say(gateway, alice, "Hello", "gpt-4o") == 200
-    assert rounds.fetch_all(today(), today(), by="tests") == (4, [])
+    assert daily_round.fetch_all(today(), today(), by="tests") == (4, [])
     gateway.books()
     bill = VendorBill.objects.filter(account="two", cost_import=None).get()
     key = VendorName.objects.get(credential__provider__name="one").name
@@ -299,7 +299,7 @@ def test_pages_are_followed(
     assert say(gateway, alice, "Hello", "claude-sonnet-4.5") == 200
     gateway.books()
     there = source(gateway, "anthropic")
-    real = fetching._pages
+    real = report_fetching._pages
 
     def in_small_pages(client: Any, address: str, params: Any, headers: Any) -> list[Any]:
         small = [(n, "3" if n == "limit" else v) for n, v in params]
@@ -307,8 +307,8 @@ def test_pages_are_followed(
         assert len(pages) > 1
         return pages
 
-    monkeypatch.setattr(fetching, "_pages", in_small_pages)
-    imports = fetching.fetch(there, today() - timedelta(days=39), today(), by="tests")
+    monkeypatch.setattr(report_fetching, "_pages", in_small_pages)
+    imports = report_fetching.fetch(there, today() - timedelta(days=39), today(), by="tests")
     assert [found.kind for found in imports] == ["usage", "costs"] * 2
     (found,) = differences(today(), today())
     assert found.rest == 0 and found.parts["charged"] == found.billed
@@ -410,6 +410,6 @@ def test_a_receipt_of_several_lines_is_booked_by_the_model_of_each(alice: Person
 def test_the_daily_round_is_silent_where_nothing_is_set_up(
     db: None, mailoutbox: list[Any]
 ) -> None:
-    assert rounds.daily() == []
+    assert daily_round.daily() == []
     assert mailoutbox == [] and VendorImport.objects.count() == 0
     assert User.objects.count() == 0

@@ -12,8 +12,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.metrics import snapshots, stores
-from gateway.metrics.families import Families
+from gateway.metrics import snapshots, store_metrics
+from gateway.metrics.metric_families import Families
 from gateway.metrics.snapshots import Live
 from gateway.plane import admission, drains
 from gateway.plane import stores as node
@@ -67,7 +67,7 @@ class Door:
             return PlainTextResponse("Not found.\n", 404)
         mine = snapshots.own(self.live())
         registry = CollectorRegistry(auto_describe=False)
-        states = await in_thread(stores.ask)
+        states = await in_thread(store_metrics.ask)
         registry.register(Families(snapshots.everybodys(mine), states))
         if "application/openmetrics-text" in Headers(scope=scope).get("accept", ""):
             return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

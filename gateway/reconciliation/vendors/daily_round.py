@@ -4,7 +4,7 @@ import logging
 from argparse import ArgumentParser
 from datetime import UTC, date, datetime, timedelta
 
-from gateway.reconciliation.vendors import alarms, fetching
+from gateway.reconciliation.vendors import alarms, report_fetching
 from gateway.reconciliation.vendors.comparison import Difference
 from gateway.reconciliation.vendors.formats.report import BadReport
 from gateway.reconciliation.vendors.models import ReportSource
@@ -27,7 +27,7 @@ def add_days(parser: ArgumentParser) -> None:
 def span(first: date | None = None, last: date | None = None) -> tuple[date, date]:
     """The days that are asked for; usually the last ones that have ended."""
     last = last or datetime.now(UTC).date() - timedelta(days=1)
-    return first or last - timedelta(days=fetching.BACK_DAYS - 1), last
+    return first or last - timedelta(days=report_fetching.BACK_DAYS - 1), last
 
 
 def fetch_all(first: date, last: date, *, by: str) -> tuple[int, list[str]]:
@@ -36,7 +36,7 @@ def fetch_all(first: date, last: date, *, by: str) -> tuple[int, list[str]]:
     imported, problems = 0, []
     for source in ReportSource.objects.filter(active=True):
         try:
-            imported += len(fetching.fetch(source, first, last, by=by))
+            imported += len(report_fetching.fetch(source, first, last, by=by))
         except (BadReport, vault.Unreadable) as error:
             logger.error("vendorbills.fetch_failed %s: %s", source, error)
             problems.append(f"{source}: {error}")

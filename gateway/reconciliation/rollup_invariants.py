@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import QuerySet
 
 from billing.books import checkpoints
-from gateway.archive import proof as archived
+from gateway.archive import archive_proof as archived
 from gateway.archive import sums
 from gateway.archive.sums import NOTHING, Key, Sums
-from gateway.usage.corrections import proof as corrections
+from gateway.usage.corrections import correction_proof as corrections
 from gateway.usage.models import UsageEvent, UsageHour
 from gateway.usage.request_ids import first_id
 

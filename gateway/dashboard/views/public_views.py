@@ -15,8 +15,8 @@ from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.price_examples import TYPICAL
 from gateway.catalogue.sold import Model
 from gateway.dashboard.logged import VENDORS
-from gateway.dashboard.views.docs import example_key
-from gateway.dashboard.views.pricing import on_sale
+from gateway.dashboard.views.documentation_views import example_key
+from gateway.dashboard.views.pricing_views import on_sale
 from gateway.usage.status import overall, report
 from hontoni.money import per_million
 

@@ -86,7 +86,9 @@ def _requests(request: HttpRequest) -> Pages:
 def _hours(request: HttpRequest) -> Pages:
     user_id, chosen = customer(request).pk, Selection.of(request.GET)
     within = chosen.within(timezone.now())
-    rows = series.selection(user_id, within, chosen.narrowing).select_related("api_key")
+    rows = series.selection(user_id, within, chosen.narrowing).select_related(
+        "api_key__member__person"
+    )
 
     def pages(most: int) -> Iterator[Sequence[Any]]:
         after, ordered = Q(), rows.order_by("-hour", "-pk")

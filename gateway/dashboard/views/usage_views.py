@@ -1,5 +1,6 @@
 """What a customer sees of the requests: the overview, the charts and groups, the log."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -19,7 +20,7 @@ from gateway.dashboard import advice, figures, logged, selection
 from gateway.dashboard import overview as live
 from gateway.dashboard.models import SavedView
 from gateway.dashboard.selection import Selection
-from gateway.usage import series
+from gateway.usage import member_usage, series
 from gateway.usage.clients import NAMES
 from gateway.usage.explanations import explain
 from gateway.usage.models import Refusal, UsageEvent
@@ -64,9 +65,10 @@ def usage(request: HttpRequest) -> HttpResponse:
         "choices": selection,
         "keys": {str(key.pk): key.name for key in ApiKey.objects.filter(user_id=user_id)},
         "models": list(snapshot.load().models),
+        "members": member_usage.names(user_id),
         "tools": NAMES,
         "views": SavedView.objects.filter(user_id=user_id) if alone else [],
-        "refusals": _refusals(user_id, series.span(chosen.along(now)))[:REFUSALS] if alone else [],
+        "refusals": _latest(user_id, chosen, now) if alone else [],
         "events": events[:PAGE],
         "archive_away": away,
         "more": len(events) > PAGE,
@@ -76,6 +78,10 @@ def usage(request: HttpRequest) -> HttpResponse:
         **(figures.of(user_id, chosen, now) if alone else {}),
     }
     return render(request, "gateway/usage.html", context)
+
+
+def _latest(user_id: int, chosen: Selection, now: datetime) -> list[dict[str, Any]]:
+    return _refusals(user_id, series.span(chosen.along(now)), chosen.member)[:REFUSALS]
 
 
 def _older(chosen: Selection, events: list[UsageEvent]) -> str:
@@ -115,9 +121,13 @@ def remove_view(request: HttpRequest, pk: int) -> HttpResponse:
 # -- Refusals ------------------------------------------------------------------------------------
 
 
-def _refusals(user_id: int, within: series.Span | None = None) -> list[dict[str, Any]]:
-    """The latest refusals, each with what it means."""
+def _refusals(
+    user_id: int, within: series.Span | None = None, member: int | None = None
+) -> list[dict[str, Any]]:
+    """The latest refusals, of all keys or of a member's, each with what it means."""
     found = Refusal.objects.filter(user_id=user_id).select_related("api_key")
+    if member is not None:
+        found = found.filter(api_key_id__in=member_usage.keys_of(user_id, member))
     if within is not None:
         found = found.filter(last_at__gte=within[0], first_at__lt=within[1])
     return _explained(user_id, list(found.order_by("-last_at")[:REFUSALS_PAGE]))
@@ -136,5 +146,11 @@ def _explained(user_id: int, found: list[Refusal]) -> list[dict[str, Any]]:
 @require_safe
 def refusals(request: HttpRequest) -> HttpResponse:
     """Why was this refused: the last month's refusals, equal ones of an hour together."""
-    context = {"refusals": _refusals(customer(request).pk), "now": timezone.now()}
+    user_id, chosen = customer(request).pk, Selection.of(request.GET)
+    context = {
+        "refusals": _refusals(user_id, member=chosen.member),
+        "filters": chosen,
+        "members": member_usage.names(user_id),
+        "now": timezone.now(),
+    }
     return render(request, "gateway/refusals.html", context)

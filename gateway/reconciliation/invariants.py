@@ -14,11 +14,11 @@ from billing.books import checkpoints
 from billing.books.models import Wallet
 from billing.payments import reconcile
 from billing.payments.reconcile import counters
-from gateway.archive import proof as archived
-from gateway.reconciliation import proven_months, rollups
+from gateway.archive import archive_proof as archived
+from gateway.reconciliation import proven_months, rollup_invariants
 from gateway.reconciliation.proven_months import Proven, by_account, plus
 from gateway.usage import ledger_roots
-from gateway.usage.corrections import proof as corrections
+from gateway.usage.corrections import correction_proof as corrections
 from gateway.usage.models import DeadEvent, UsageEvent, UsageHour
 from gateway.usage.settlement import recorded
 from hontoni.db_snapshot import snapshot
@@ -55,7 +55,7 @@ def _proof(known: Proven | None) -> list[str]:
     with snapshot():
         found = [
             *reconcile.problems(floor),
-            *rollups.problems(floor.month if floor else None),
+            *rollup_invariants.problems(floor.month if floor else None),
             *_charges(known),
             *corrections.problems(),
             *_dead(),

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import F, QuerySet, Sum
 
-from accounts.models import Membership
+from accounts.models import ApiKey, Membership
 from gateway.catalogue.models import BUCKETS
 from gateway.usage.models import Refusal, UsageHour
 
@@ -30,6 +30,18 @@ class MemberUsage:
     def name(self) -> str:
         """Their address; empty of the account's own keys."""
         return "" if self.member is None else self.member.person.email
+
+
+def keys_of(account_id: int, member_id: int) -> list[int]:
+    """All keys that a member of an account ever had there; of nobody in it, none."""
+    mine = ApiKey.objects.filter(user_id=account_id, member_id=member_id)
+    return list(mine.order_by("pk").values_list("pk", flat=True))
+
+
+def names(account_id: int) -> dict[str, str]:
+    """The address of everybody who is, or was, a member, by the id of their place."""
+    there = Membership.objects.filter(account_id=account_id).select_related("person")
+    return {str(each.pk): each.person.email for each in there.order_by("person__email")}
 
 
 def used(account_id: int, first: date, last: date) -> list[MemberUsage]:

@@ -11,10 +11,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.pages.visitors import customer
-from gateway.archive import receipts as archived
+from gateway.archive import archived_receipts as archived
 from gateway.dashboard import signed_receipts
 from gateway.dashboard.receipt_serializers import ReceiptSerializer
-from gateway.dashboard.views.proof import receipt_json
+from gateway.dashboard.views.proof_views import receipt_json
 from gateway.usage.models import UsageEvent
 from gateway.usage.request_ids import first_id
 from hontoni import origins

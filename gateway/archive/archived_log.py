@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from accounts.models import ApiKey
 from billing.books import archived, checkpoints
 from billing.books.models import Checkpoint
-from gateway.archive import receipts
+from gateway.archive import archived_receipts
 from gateway.usage.charges import Charge
 from gateway.usage.models import UsageEvent, UsageHour
 from hontoni import months
@@ -60,7 +60,13 @@ class Narrowing:
             return False
         if self.batch and row["batch"] not in (None, self.batch.hex):
             return False
-        return all(row[name] == value for name, value in self.wanted.items())
+        return all(_is(row, name, value) for name, value in self.wanted.items())
+
+
+def _is(row: Row, name: str, value: Any) -> bool:
+    """As a query set says it: one value, or one of several."""
+    column, _, several = name.partition("__")
+    return row[column] in value if several else bool(row[column] == value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,9 @@ class Log:
             return kept[part.start : part.stop]
         known = {event.pk for event in kept}
         rows = read(self.narrowing, ascending=self.ascending)
-        others = (event for event in map(receipts.event_of, rows) if event.pk not in known)
+        others = (
+            event for event in map(archived_receipts.event_of, rows) if event.pk not in known
+        )
         with archived.reading():
             found = list(islice(others, part.stop))
         both = sorted([*kept, *found], key=lambda e: e.pk.int, reverse=not self.ascending)
@@ -108,7 +116,9 @@ def _listed(events: list[UsageEvent]) -> list[UsageEvent]:
     """With what lists tell besides, in one query: their keys' names. What is in the archive alone
     was never corrected."""
     bare = [event for event in events if not UsageEvent.api_key.is_cached(event)]
-    keys = ApiKey.objects.in_bulk({event.api_key_id for event in bare})
+    keys = ApiKey.objects.select_related("member__person").in_bulk(
+        {event.api_key_id for event in bare}
+    )
     for event in bare:
         event.api_key = keys[event.api_key_id]
         vars(event).setdefault("corrected_cost", None)
@@ -159,7 +169,7 @@ def _merged(files: list[Checkpoint], wanted: Narrowing, ascending: bool) -> Iter
 def _rows(checkpoint: Checkpoint, wanted: Narrowing, ascending: bool) -> Iterator[Row]:
     first, last = f"req_{wanted.since.hex}", f"req_{wanted.until.hex}"
     mine = {"user_id": (wanted.user_id, wanted.user_id), "request_id": (first, last)}
-    with archived.file(checkpoint, receipts.USAGE) as file:
+    with archived.file(checkpoint, archived_receipts.USAGE) as file:
         for row in file.rows(ascending=ascending, **mine):
             if row["request_id"] < last and wanted.has(row):
                 yield row

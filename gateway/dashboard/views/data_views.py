@@ -20,7 +20,7 @@ from billing.invoices.models import BillingDetails, Invoice
 from billing.payments import invoice_list
 from billing.plans.models import Subscription
 from billing.rewards.models import Mark
-from gateway.archive.log import Log, Narrowing
+from gateway.archive.archived_log import Log, Narrowing
 from gateway.batches import files, sealing, wording
 from gateway.batches.models import Batch, BatchRequest, StoredFile
 from gateway.dashboard.models import SavedView

@@ -13,7 +13,7 @@ from prometheus_client.samples import Exemplar
 
 from gateway.dialects.ir import Usage
 from gateway.metrics.snapshots import Snapshot
-from gateway.metrics.stores import Stores
+from gateway.metrics.store_metrics import Stores
 from gateway.plane.counts import FIRST_BYTE, Histogram, Row
 
 NANO = 1_000_000_000

@@ -18,8 +18,9 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.keys import api_keys, scopes
 from accounts.keys.restrictions import Restrictions
-from accounts.models import ApiKey, User
-from accounts.pages.visitors import customer
+from accounts.models import ApiKey
+from accounts.pages.visitors import at_work
+from accounts.teams.acting import Acting
 from gateway.catalogue import snapshot
 from gateway.usage.explanations import EXPLANATIONS
 from hontoni import errors
@@ -63,7 +64,7 @@ def playground(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"models": models, "typed": typed}
     try:
         if "make" in request.POST:
-            typed["key"] = _key(customer(request))
+            typed["key"] = _key(at_work(request))
         elif request.method == "POST":
             form = QuestionForm(request.POST)
             if form.is_valid():
@@ -78,13 +79,14 @@ def playground(request: HttpRequest) -> HttpResponse:
 _ASKING = Restrictions(scopes=(scopes.INFERENCE,))
 
 
-def _key(user: User) -> str:
-    """A fresh key in clear, in place of the one before it: there is never more than one."""
-    now = timezone.now()
-    ours = ApiKey.objects.active(now).filter(user=user, name=NAME, expires_at__lte=now + LIFETIME)
-    for old in ours:
+def _key(work: Acting) -> str:
+    """A fresh key in clear, in place of the one before it: nobody has ever more than one. In a
+    team it is its member's, within their limits."""
+    now, user, member = timezone.now(), work.account, work.membership
+    mine = ApiKey.objects.active(now).filter(user=user, member=member, name=NAME)
+    for old in mine.filter(expires_at__lte=now + LIFETIME):
         api_keys.revoke(old)
-    return api_keys.mint(user, NAME, now + LIFETIME, _ASKING)[1]
+    return api_keys.mint(user, NAME, now + LIFETIME, _ASKING, member=member)[1]
 
 
 def _answer(request: HttpRequest, form: QuestionForm) -> dict[str, str]:

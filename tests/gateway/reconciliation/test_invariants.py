@@ -41,7 +41,7 @@ from gateway.plane.call import Call
 from gateway.plane.client_dialects import MESSAGES
 from gateway.plane.exchange import Config, Exchange
 from gateway.plane.inbound import InboundRequest
-from gateway.reconciliation.books import problems
+from gateway.reconciliation.invariants import problems
 from gateway.usage import books, reaper, settlement
 from gateway.usage.models import DeadEvent, UsageEvent
 from hontoni import redis

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from gateway.reconciliation.vendors import asking, fetching, rounds
+from gateway.reconciliation.vendors import asking, daily_round, report_fetching
 from gateway.reconciliation.vendors.asking import Refused
 from gateway.reconciliation.vendors.comparison import differences
 from gateway.reconciliation.vendors.models import ReportSource, VendorBill, VendorImport
@@ -60,7 +60,7 @@ def test_googles_export_is_asked_of_bigquery(
     url = gateway.vendors.url
     secret = orjson.dumps(service_account | {"token_uri": f"{url}/bigquery/token"}).decode()
     made = source(url, "google", secret, table="sandbox-project.billing.gcp_billing_export_v1_X")
-    (found,) = fetching.fetch(made, today(), today(), by="tests")
+    (found,) = report_fetching.fetch(made, today(), today(), by="tests")
     assert (found.kind, found.rows) == ("both", 3)  # in pages of four of six rows
     compared = differences(today(), today())
     assert [each.place.model for each in compared] == [
@@ -84,7 +84,7 @@ def test_a_wrong_source_at_google_says_what_is_wrong(
 ) -> None:
     made = source("http://127.0.0.1:9", "google", secret, table=table)
     with pytest.raises(ValueError, match=why):
-        fetching.fetch(made, today(), today(), by="tests")
+        report_fetching.fetch(made, today(), today(), by="tests")
     made.refresh_from_db()
     assert why in made.problem and VendorImport.objects.count() == 0
 
@@ -98,7 +98,7 @@ def test_an_ordinary_key_is_refused_and_staff_see_why(
 ) -> None:
     made = source(vendors.url, vendor, secret)
     with pytest.raises(Refused, match="401"):
-        fetching.fetch(made, today(), today(), by="tests")
+        report_fetching.fetch(made, today(), today(), by="tests")
     made.refresh_from_db()
     said = made.problem % made.problem_about
     assert "answered 401" in said and secret not in said
@@ -171,7 +171,7 @@ def test_what_passes_is_asked_again(
         EMPTY,
     )
     made = source("", "openai", "sk-admin-x")
-    imports = fetching.fetch(made, today(), today(), by="tests")
+    imports = report_fetching.fetch(made, today(), today(), by="tests")
     assert [found.kind for found in imports] == ["usage", "costs"]
     assert pauses == [7.0, 4.0, 8.0] and len(there.asked) == 5
     assert str(there.asked[0].url).startswith("https://api.openai.com/v1/organization/usage/")
@@ -200,7 +200,7 @@ def test_half_a_report_is_no_report(
     Stumbling(monkeypatch, EMPTY, answer)
     made = source("", "openai", "sk-admin-x")
     with pytest.raises((Refused, ValueError)):
-        fetching.fetch(made, today(), today(), by="tests")
+        report_fetching.fetch(made, today(), today(), by="tests")
     made.refresh_from_db()
     assert made.problem and made.fetched_at is None
     assert VendorImport.objects.count() == VendorBill.objects.count() == 0
@@ -211,7 +211,7 @@ def test_one_vendors_failure_is_not_anothers(
 ) -> None:
     source(vendors.url, "anthropic", "sk-ant-wrong")
     source(vendors.url, "openai", "sk-admin-right")
-    imported, problems = rounds.fetch_all(today(), today(), by="tests")
+    imported, problems = daily_round.fetch_all(today(), today(), by="tests")
     assert imported == 2 and len(problems) == 1 and "anthropic" in problems[0]
 
 
@@ -220,10 +220,10 @@ def test_what_a_complete_report_no_longer_names_is_gone(gateway: Gateway, alice:
     assert ask(gateway, alice, "openai_chat", "gpt-4o", "Hello").status_code == 200
     gateway.books()
     made = source(gateway.vendors.url, "openai", "sk-admin-x")
-    fetching.fetch(made, today(), today(), by="tests")
+    report_fetching.fetch(made, today(), today(), by="tests")
     assert sum(VendorBill.objects.values_list("output", flat=True)) > 0
     gateway.vendors.sandbox.meter.clear()
-    fetching.fetch(made, today() - timedelta(days=1), today(), by="tests")
+    report_fetching.fetch(made, today() - timedelta(days=1), today(), by="tests")
     assert set(VendorBill.objects.values_list("output", flat=True)) == {0}
     (found,) = differences(today(), today())
     assert found.billed == 0 and found.rest < 0

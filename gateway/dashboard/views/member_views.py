@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.pages.visitors import at_work
-from gateway.usage import members
+from gateway.usage import member_usage
 from hontoni.money import dollars
 
 _USUAL_DAYS, _MOST_DAYS = 30, 366
@@ -45,7 +45,7 @@ def _team(request: HttpRequest) -> User:
 def usage(request: HttpRequest) -> HttpResponse:
     """A row a member."""
     first, last = SpanForm(request.GET).span()
-    rows = members.used(_team(request).pk, first, last)
+    rows = member_usage.used(_team(request).pk, first, last)
     context = {
         "team": _team(request),
         "rows": rows,
@@ -65,7 +65,7 @@ def usage_csv(request: HttpRequest) -> HttpResponse:
     answer["Content-Disposition"] = 'attachment; filename="members.csv"'
     table = csv.writer(answer)
     table.writerow(["member", "role", "requests", "errors", "tokens", "cost", "refusals"])
-    for row in members.used(_team(request).pk, first, last):
+    for row in member_usage.used(_team(request).pk, first, last):
         role = row.member.role if row.member else ""
         table.writerow(
             [
