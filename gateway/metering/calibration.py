@@ -13,6 +13,8 @@ from gateway.dialects.ir import Usage
 _FADES = 0.98  # what an older sample counts beside the next one
 _SANE = (1.5, 9.0)  # bytes a token, of any vendor's tokenizer and any language
 _PROMPT_EVERY = 16  # reading a prompt once more costs more than the other numbers together
+_MOST_LEARNT_FROM = 65_536  # bytes of a request
+UNDER_WAY_SECONDS = 0.25  # from a vendor's first word to our hearing it
 
 
 class Ratio:
@@ -50,9 +52,9 @@ class Pace:
         if output and _is_sane(text_bytes / output):
             self.text.learn(text_bytes, output)
 
-    def wants_a_prompt(self) -> bool:
-        """Whether this answer's prompt is one to learn from."""
-        return self._answers % _PROMPT_EVERY == 1
+    def wants_a_prompt(self, size: int) -> bool:
+        """Whether this answer's prompt is one to learn from, in a request of so many bytes."""
+        return self._answers % _PROMPT_EVERY == 1 and size < _MOST_LEARNT_FROM
 
     def read(self, prompt_bytes: int, tokens: int) -> None:
         if tokens and _is_sane(prompt_bytes / tokens):

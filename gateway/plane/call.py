@@ -35,7 +35,6 @@ from ratelimits.limiter import Ask, State
 logger = logging.getLogger(__name__)
 
 COMPLETE = "complete"  # an answer that is no conversation (endpoints/)
-_MOST_LEARNT_FROM = 65_536  # bytes of a request
 
 
 @dataclass(slots=True, eq=False)
@@ -224,13 +223,14 @@ class Call:
         self.gift = min(self.price(usage), self.held) if self.quarantined is None else self.held
 
     def _wasted(self) -> Usage:
-        """What it cost all the same that failed, or that was left before anything came: what the
-        vendor told, or for one that was left what it is likely to have done."""
+        """What cost all the same that failed, or was left before a word: as told, or as likely."""
         reported = self.tap.decoded_usage() if self.tap else self._reported
         if self.failed or reported is not None or not (self.sent_at and self.aborted):
             return reported or Usage()
-        until = (self.left_at or time.time()) - 1 if self.tap is None or self.hidden else 0.0
-        return Usage(input=self._prompt(), output=self._ticked(until))  # seen, it made nothing
+        until = (self.left_at or time.time()) - 1
+        if self.tap and not self.hidden:  # it said nothing; a word may have been under way
+            until = self.sent_at + (0.0 if self.reached else calibration.UNDER_WAY_SECONDS)
+        return Usage(input=self._prompt(), output=self._ticked(until))
 
     def _is_empty(self) -> bool:
         """Nothing came out, and no stop sequence, limit or call is the reason; nor did its client
@@ -364,8 +364,8 @@ class Call:
 
     def _prompt(self) -> int:
         """Tokens of the prompt: its text by this model's own count, and what is attached."""
-        tokens = math.ceil(self._prompt_bytes() / calibration.of(self.model.id).prompt.value)
-        return tokens + self.estimate.attached
+        text = self._prompt_bytes() / calibration.of(self.model.id).prompt.value
+        return math.ceil(text) + self.estimate.attached
 
     def _prompt_bytes(self) -> int:
         """Of what the vendor was sent: what is a word in one dialect may be a page in another."""
@@ -383,7 +383,7 @@ class Call:
         pace, thought = calibration.of(self.model.id), 0 if usage.reasoning else tap.thought_bytes
         pace.heard(tap.text_bytes + thought, usage.output)
         pace.thought(usage.reasoning, tap.spoke_at - self.sent_at)
-        if pace.wants_a_prompt() and len(self.request.body) < _MOST_LEARNT_FROM:
+        if pace.wants_a_prompt(len(self.request.body)):
             pace.read(self._prompt_bytes(), sum(usage[:4]) - self.estimate.attached)
 
     def so_far(self) -> "Call":
