@@ -23,6 +23,7 @@ from django.conf import settings
 
 from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.models import Price
+from gateway.reconciliation.vendors.formats.report import PART
 from gateway.reconciliation.vendors.models import VendorBill, VendorImport
 from gateway.reconciliation.vendors.vendor_names import Names
 from gateway.usage.vendor_day import COUNTED, OWN, UNITS, Part, UsageVendorDay
@@ -48,12 +49,14 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Bill:
-    """What a vendor billed in one place, `tokens` by UNITS: the calls of hosted tools are one.
-    `dollars` is None until costs are imported."""
+    """What a vendor billed in one place, `tokens` by UNITS: `calls` are those of hosted tools, and
+    of a model that is billed by the piece its pictures, seconds or characters. `dollars` is None
+    until costs are imported; `is_counted` once usage is."""
 
     tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(UNITS, 0))
     costs: dict[str, int] = field(default_factory=dict)
     dollars: int | None = None
+    is_counted: bool = False
 
     def add_costs(self, costs: Mapping[str, int]) -> None:
         self.dollars = (self.dollars or 0) + sum(costs.values())
@@ -65,6 +68,9 @@ class Bill:
         nano-dollars per million tokens, would split it; so is one that nobody knows."""
         if self.dollars is None:
             return {n: money.per_million(self.tokens[n] * listed.get(n, 0)) for n in UNITS}
+        if self.tokens["calls"] and not any(self.tokens[name] for name in COUNTED):
+            # Pictures, seconds, characters: whatever the costs are called, they are of these.
+            return dict.fromkeys(COUNTED, 0) | {"calls": self.dollars}
         found_there = {name: self.costs.get(name, 0) for name in UNITS}
         if any(name in self.costs for name in COUNTED) or not any(self.tokens.values()):
             return found_there
@@ -127,7 +133,8 @@ def differences(first: date, last: date) -> list[Difference]:
     order = sorted(places, key=lambda p: (-p.day.toordinal(), *p[1:]))
     found = [_difference(p, bills.get(p, Bill()), books.get(p, {}), prices) for p in order]
     for each in found:
-        each.usage_told = (each.place.vendor, each.place.day) in covered
+        counted = each.place in bills and bills[each.place].is_counted
+        each.usage_told = counted or (each.place.vendor, each.place.day) in covered
     return found
 
 
@@ -139,8 +146,9 @@ def sides(first: date, last: date) -> tuple[dict[Place, Bill], dict[Place, dict[
 
 
 def _covered(first: date, last: date) -> set[tuple[str, date]]:
-    """The vendors' days that a report of usage covers, whether or not it names any."""
-    imports = VendorImport.objects.exclude(kind="costs").filter(
+    """The vendors' days that a report of usage covers, whether or not it names any. One of some
+    kinds of usage only covers what it names."""
+    imports = VendorImport.objects.exclude(kind__in=("costs", PART)).filter(
         first_day__lte=last, last_day__gte=first
     )
     return {
@@ -168,6 +176,7 @@ def billed(first: date, last: date) -> dict[Place, Bill]:
         if row.usage_import_id is not None or not whole:
             bill = found.setdefault(place, Bill())
             _add_usage(bill, row)
+            bill.is_counted |= row.usage_import_id is not None
             if row.dollars is not None and not whole:
                 bill.add_costs(row.costs)
         if row.usage_import_id is not None:
@@ -180,22 +189,52 @@ def billed(first: date, last: date) -> dict[Place, Bill]:
 
 
 def _of_tools(bills: dict[Place, Bill], books: Mapping[Place, Mapping[str, Booked]]) -> None:
-    """Vendors bill the calls of hosted tools by no model. They go to the models that made them:
-    as the vendor's usage has it, else as we booked it."""
+    """Vendors bill the calls of hosted tools by no model, and count some by none. They go to the
+    models that made them: as the vendor's usage has it, else as we booked it."""
     for place in [place for place in bills if not place.model]:
         bill = bills[place]
         of = [p for p in bills.keys() | books.keys() if p.model and p[:3] == place[:3]]
-        of.sort()
-        calls = [bills[p].tokens["calls"] if p in bills else 0 for p in of]
-        if not any(calls):
-            calls = [sum(b.tokens["calls"] for b in books.get(p, {}).values()) for p in of]
-        if any(calls) and (cost := bill.costs.get("calls", 0)):
-            for p, part in zip(of, shares(cost, calls), strict=True):
-                if part:
-                    bills.setdefault(p, Bill()).add_costs({"calls": part})
-            bill.add_costs({"calls": -cost})
+        of = sorted(p for p in of if _has_tokens(bills.get(p), books.get(p, {})))
+        ours = [sum(b.tokens["calls"] for b in books.get(p, {}).values()) for p in of]
+        theirs = [bills[p].tokens["calls"] if p in bills else 0 for p in of]
+        more = [max(0, n - counted) for n, counted in zip(ours, theirs, strict=True)]
+        weights = more if any(more) else ours if any(ours) else theirs
+        if any(weights):
+            for p, n in zip(of, shares(bill.tokens["calls"], weights), strict=True):
+                bills.setdefault(p, Bill()).tokens["calls"] += n
+            bill.tokens["calls"] = 0
+        _share_calls(bill, bills, books, of)
         if not any(bill.costs.values()) and not any(bill.tokens.values()):
             del bills[place]
+
+
+def _has_tokens(bill: Bill | None, books: Mapping[str, Booked]) -> bool:
+    """Only a model that reads calls tools; of one that draws or speaks `calls` are its pieces."""
+    sides = [bill.tokens] if bill else []
+    sides += [each.tokens for each in books.values()]
+    return any(tokens[name] for tokens in sides for name in COUNTED)
+
+
+def _share_calls(
+    bill: Bill,
+    bills: dict[Place, Bill],
+    books: Mapping[Place, Mapping[str, Booked]],
+    of: list[Place],
+) -> None:
+    """The costs of calls to these places, by their calls at what we ask for them."""
+    weights = []
+    for p in of:
+        ours = books.get(p, {})
+        calls = bills[p].tokens["calls"] if p in bills else 0
+        calls = calls or sum(each.tokens["calls"] for each in ours.values())
+        weights.append(calls * (_a_million_calls(ours) or money.MILLION))
+    cost = bill.costs.get("calls", 0)
+    if not cost or not any(weights):
+        return
+    for p, part in zip(of, shares(cost, weights), strict=True):
+        if part:
+            bills.setdefault(p, Bill()).add_costs({"calls": part})
+    bill.add_costs({"calls": -cost})
 
 
 _Scope = tuple[str, str, Place]
