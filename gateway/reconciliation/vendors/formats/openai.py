@@ -125,6 +125,8 @@ def together(reports: Mapping[str, Report]) -> Report:
 def _line(kind: Usage, day: date, row: Mapping[str, Any]) -> Line:
     if "model" in kind.groups and not row.get("model"):
         raise BadReport("A result has no model: group by model.")
+    if kind.counter not in row:
+        raise BadReport("A result has no %(name)s.", name=kind.counter)
     counted = count(row, kind.counter)
     found = Line(
         day,
