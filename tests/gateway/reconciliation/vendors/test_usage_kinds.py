@@ -74,8 +74,8 @@ KINDS: dict[str, tuple[str, Callable[[httpx.Client], httpx.Response], str, dict[
 
 def usage(at: Vendors, kind: str, *groups: str) -> list[dict[str, Any]]:
     """The results of today, as the vendor answers them."""
-    params = [("start_time", str(report_fetching._seconds(today()))), ("bucket_width", "1d")]
-    params += [("group_by", group) for group in groups]
+    begins = str(report_fetching._seconds(today()))
+    params = {"start_time": begins, "bucket_width": "1d", "group_by": list(groups)}
     url = f"{at.url}/v1/organization/usage/{kind}"
     reply = httpx.get(url, params=params, headers=ADMIN)
     assert reply.status_code == 200, reply.text
