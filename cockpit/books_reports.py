@@ -20,8 +20,8 @@ from cockpit.reports import (
     rows_of,
     usd,
 )
-from gateway.reconciliation.vendors.comparison import Place
 from gateway.reconciliation.vendors.earnings import Margin, folded, of_places
+from gateway.reconciliation.vendors.places import Place
 from gateway.usage.models import UsageHour
 from gateway.usage.request_ids import first_id
 

@@ -6,9 +6,10 @@ from django.db import models
 
 # What vendors count. They count reasoning as output.
 COUNTED = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
-
-
+# `calls`: of hosted tools, or the pieces of a model that is billed by them.
 UNITS = (*COUNTED, "calls")
+# Counters of sound: a price beside that of the model's tokens, which have counted it already.
+AMONG_TOKENS = frozenset(("audio.input", "audio.output"))
 OWN = "own key"  # in place of a vendor: customers' own keys, which are on no bill of ours
 
 

@@ -19,7 +19,7 @@ from gateway.usage.books import Used
 from gateway.usage.corrections.models import CorrectedRequest
 from gateway.usage.models import UsageEvent
 from gateway.usage.request_ids import first_id
-from gateway.usage.vendor_day import COUNTED, OWN, UNITS, Part, UsageVendorDay
+from gateway.usage.vendor_day import AMONG_TOKENS, COUNTED, OWN, UNITS, Part, UsageVendorDay
 from gateway.vendors.models import Provider, Vendor
 from gateway.vendors.own_keys import access
 from hontoni import errors
@@ -234,7 +234,7 @@ def _used(event: Used) -> dict[str, Sums]:
         sums = found.setdefault(line.get("model", event.model), dict.fromkeys(UNITS, 0))
         for name, tokens in zip(BUCKETS, line.get("usage", ()), strict=False):
             sums["output" if name == "reasoning" else name] += tokens
-        if calls := line.get("calls"):
+        if (calls := line.get("calls")) and line["name"] not in AMONG_TOKENS:
             sums["calls"] += calls
             sums["calls_cost"] += calls * line["amount"]
     return found

@@ -6,6 +6,8 @@
 * `report_fetching`: reports from the vendors themselves
 * `vendor_names`: the vendors' names of models and keys, as ours
 * `booked`: what we booked, by the credential that served, written as usage is settled
+* `places`: one credential's model on one day, as either side has it
+* `tool_calls`: what vendors bill of hosted tools, given to the models that called them
 * `comparison`: the difference, in named parts, and the rest that nobody explains
 * `warnings`: staff are told of a rest that is too big, once
 * `earnings`: revenue less the vendors' bills, by model, day and customer

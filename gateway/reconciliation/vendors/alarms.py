@@ -14,8 +14,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from gateway.reconciliation.vendors.comparison import Difference, Place, differences
+from gateway.reconciliation.vendors.comparison import Difference, differences
 from gateway.reconciliation.vendors.models import VendorDifference
+from gateway.reconciliation.vendors.places import Place
 from hontoni.money import dollars
 
 logger = logging.getLogger(__name__)

@@ -15,17 +15,20 @@ Counting tokens is free at all three vendors, and in none of their reports.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
 
 from django.conf import settings
 
 from gateway.catalogue.costs.models import VendorPrice
+from gateway.catalogue.features.models import Feature, Kind
 from gateway.catalogue.models import Price
+from gateway.reconciliation.vendors import tool_calls
+from gateway.reconciliation.vendors.formats.report import PART
 from gateway.reconciliation.vendors.models import VendorBill, VendorImport
+from gateway.reconciliation.vendors.places import Bill, Booked, Place, a_million_calls, shares
 from gateway.reconciliation.vendors.vendor_names import Names
-from gateway.usage.vendor_day import COUNTED, OWN, UNITS, Part, UsageVendorDay
+from gateway.usage.vendor_day import AMONG_TOKENS, COUNTED, OWN, UNITS, Part, UsageVendorDay
 from hontoni import money
 
 CUSTOMERS = (Part.CHARGED, Part.ESTIMATED, Part.CAPPED, Part.QUARANTINED, Part.GIVEN_AWAY)
@@ -35,55 +38,6 @@ _GUESSED = (Part.ESTIMATED, Part.QUARANTINED, Part.GIVEN_AWAY)
 # Of an answer that was cut our estimate may be a quarter below the vendor's count
 # (docs/70-fair-billing.md), so the vendor's may be a third above ours; or anything below.
 _ESTIMATE_BELOW = 3
-
-
-class Place(NamedTuple):
-    """What is compared: one credential's model on one day. `model` is ours, else the vendor's."""
-
-    day: date
-    vendor: str
-    credential: str
-    model: str
-
-
-@dataclass(slots=True)
-class Bill:
-    """What a vendor billed in one place, `tokens` by UNITS: the calls of hosted tools are one.
-    `dollars` is None until costs are imported."""
-
-    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(UNITS, 0))
-    costs: dict[str, int] = field(default_factory=dict)
-    dollars: int | None = None
-
-    def add_costs(self, costs: Mapping[str, int]) -> None:
-        self.dollars = (self.dollars or 0) + sum(costs.values())
-        for name, cost in costs.items():
-            self.costs[name] = self.costs.get(name, 0) + cost
-
-    def by_bucket(self, listed: Mapping[str, int]) -> dict[str, int]:
-        """Costs of the units. One that is only known as a sum is split as these prices, in
-        nano-dollars per million tokens, would split it; so is one that nobody knows."""
-        if self.dollars is None:
-            return {n: money.per_million(self.tokens[n] * listed.get(n, 0)) for n in UNITS}
-        found_there = {name: self.costs.get(name, 0) for name in UNITS}
-        if any(name in self.costs for name in COUNTED) or not any(self.tokens.values()):
-            return found_there
-        weights = [self.tokens[name] * listed[name] for name in COUNTED]
-        if not any(weights):
-            weights = [self.tokens[name] for name in COUNTED]
-        split = shares(self.costs.get("other", 0), weights)
-        return found_there | dict(zip(COUNTED, split, strict=True))
-
-
-@dataclass(slots=True)
-class Booked:
-    """One part of what we booked in one place."""
-
-    requests: int = 0
-    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(UNITS, 0))
-    cost: int = 0
-    at_most: int = 0
-    calls_cost: int = 0
 
 
 @dataclass(slots=True)
@@ -127,20 +81,22 @@ def differences(first: date, last: date) -> list[Difference]:
     order = sorted(places, key=lambda p: (-p.day.toordinal(), *p[1:]))
     found = [_difference(p, bills.get(p, Bill()), books.get(p, {}), prices) for p in order]
     for each in found:
-        each.usage_told = (each.place.vendor, each.place.day) in covered
+        counted = each.place in bills and bills[each.place].is_counted
+        each.usage_told = counted or (each.place.vendor, each.place.day) in covered
     return found
 
 
 def sides(first: date, last: date) -> tuple[dict[Place, Bill], dict[Place, dict[str, Booked]]]:
     """What is billed and what was booked, by place."""
     bills, books = billed(first, last), booked(first, last)
-    _of_tools(bills, books)
+    tool_calls.attribute(bills, books)
     return bills, books
 
 
 def _covered(first: date, last: date) -> set[tuple[str, date]]:
-    """The vendors' days that a report of usage covers, whether or not it names any."""
-    imports = VendorImport.objects.exclude(kind="costs").filter(
+    """The vendors' days that a report of usage covers, whether or not it names any. One of some
+    kinds of usage only covers what it names."""
+    imports = VendorImport.objects.exclude(kind__in=("costs", PART)).filter(
         first_day__lte=last, last_day__gte=first
     )
     return {
@@ -168,6 +124,7 @@ def billed(first: date, last: date) -> dict[Place, Bill]:
         if row.usage_import_id is not None or not whole:
             bill = found.setdefault(place, Bill())
             _add_usage(bill, row)
+            bill.is_counted |= row.usage_import_id is not None
             if row.dollars is not None and not whole:
                 bill.add_costs(row.costs)
         if row.usage_import_id is not None:
@@ -177,25 +134,6 @@ def billed(first: date, last: date) -> dict[Place, Bill]:
         places = keys_of[_scope(row, place)] or [place]
         _share(row.costs, [found.setdefault(p, Bill()) for p in places])
     return found
-
-
-def _of_tools(bills: dict[Place, Bill], books: Mapping[Place, Mapping[str, Booked]]) -> None:
-    """Vendors bill the calls of hosted tools by no model. They go to the models that made them:
-    as the vendor's usage has it, else as we booked it."""
-    for place in [place for place in bills if not place.model]:
-        bill = bills[place]
-        of = [p for p in bills.keys() | books.keys() if p.model and p[:3] == place[:3]]
-        of.sort()
-        calls = [bills[p].tokens["calls"] if p in bills else 0 for p in of]
-        if not any(calls):
-            calls = [sum(b.tokens["calls"] for b in books.get(p, {}).values()) for p in of]
-        if any(calls) and (cost := bill.costs.get("calls", 0)):
-            for p, part in zip(of, shares(cost, calls), strict=True):
-                if part:
-                    bills.setdefault(p, Bill()).add_costs({"calls": part})
-            bill.add_costs({"calls": -cost})
-        if not any(bill.costs.values()) and not any(bill.tokens.values()):
-            del bills[place]
 
 
 _Scope = tuple[str, str, Place]
@@ -233,20 +171,6 @@ def _share(costs: Mapping[str, int], bills: list[Bill]) -> None:
             bill.add_costs({name: part})
 
 
-def shares(amount: int, weights: list[int]) -> list[int]:
-    """An amount in proportion to these weights, whole and to the last nano-dollar: each takes what
-    is between two roundings of the running sum. Without any weight, in equal parts."""
-    if not any(weights):
-        weights = [1] * len(weights)
-    total, running, given, found = sum(weights), 0, 0, []
-    for weight in weights:
-        running += weight
-        upto = (amount * running * 2 + total) // (2 * total)
-        found.append(upto - given)
-        given = upto
-    return found
-
-
 # -- Ours ----------------------------------------------------------------------------------------
 
 
@@ -271,6 +195,14 @@ class Prices:
         self._ours: dict[str, Price] = {}
         for ours in Price.objects.filter(effective_at__date__lte=last).order_by("effective_at"):
             self._ours[ours.model_id] = ours
+        pieces = Feature.objects.filter(kind=Kind.COUNTER).exclude(name__in=AMONG_TOKENS)
+        self._pieces: dict[str, int] = {}
+        for model, amount in pieces.exclude(only_models="").values_list("only_models", "amount"):
+            self._pieces[model] = max(amount, self._pieces.get(model, 0))
+
+    def a_million_pieces(self, model: str) -> int:
+        """Of a model that is billed by the piece, at the dearest of ours."""
+        return self._pieces.get(model, 0) * money.MILLION
 
     def vendors(self, model: str, day: date) -> dict[str, int] | None:
         """By bucket, as staff wrote it down; None if nobody did."""
@@ -319,7 +251,8 @@ def _difference(
     place: Place, bill: Bill, books: Mapping[str, Booked], prices: Prices
 ) -> Difference:
     listed, whose = prices.any(place.model, place.day)
-    rates = _Rates(bill, listed | {"calls": _a_million_calls(books)})
+    calls = a_million_calls(books) or prices.a_million_pieces(place.model)
+    rates = _Rates(bill, listed | {"calls": calls})
     total = bill.dollars if bill.dollars is not None else sum(rates.costs.values())
     parts: dict[str, int] = {}
     for part in BOOKED:
@@ -341,13 +274,6 @@ def _difference(
         parts={name: value for name, value in parts.items() if value},
         rest=rest,
     )
-
-
-def _a_million_calls(books: Mapping[str, Booked]) -> int:
-    """At what we ask for them: not every vendor's report counts them."""
-    calls = sum(each.tokens["calls"] for each in books.values())
-    requested = sum(each.calls_cost for each in books.values())
-    return requested * money.MILLION // calls if calls else 0
 
 
 def _allowances(

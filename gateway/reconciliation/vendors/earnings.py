@@ -17,15 +17,8 @@ from django.db.models import Sum
 from django.db.models.functions import TruncDay
 
 from gateway.catalogue.models import BUCKETS
-from gateway.reconciliation.vendors.comparison import (
-    CUSTOMERS,
-    Bill,
-    Booked,
-    Place,
-    Prices,
-    shares,
-    sides,
-)
+from gateway.reconciliation.vendors.comparison import CUSTOMERS, Prices, sides
+from gateway.reconciliation.vendors.places import Bill, Booked, Place, shares
 from gateway.usage.models import UsageHour
 from gateway.usage.vendor_day import COUNTED, OWN, Part, UsageVendorDay
 from hontoni import money

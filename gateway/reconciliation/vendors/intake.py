@@ -99,9 +99,11 @@ def _bill(
         for name in (*_USAGE, *_COSTS):
             setattr(bill, name, getattr(before, name))
     if report.usage:
-        for name in COUNTED:
-            setattr(bill, name, line.tokens.get(name, 0))
-        bill.calls, bill.requests, bill.usage_import = line.calls, line.requests, found
+        for name in report.units:
+            setattr(bill, name, line.calls if name == "calls" else line.tokens.get(name, 0))
+        bill.usage_import = found
+        if line.requests is not None or "calls" not in report.units:
+            bill.requests = line.requests
     if report.costs:
         bill.dollars, bill.costs = sum(line.costs.values()), line.costs
         bill.cost_import = found
@@ -134,7 +136,7 @@ def _emptied(
         for name in _COSTS:
             setattr(emptied, name, getattr(bill, name))
         if report.usage:
-            for name in (*COUNTED, "calls"):
+            for name in report.units:
                 setattr(emptied, name, 0)
             emptied.requests, emptied.usage_import = None, found
         if report.costs:

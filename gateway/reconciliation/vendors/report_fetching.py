@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from gateway.reconciliation.vendors import bigquery, formats, intake
 from gateway.reconciliation.vendors.asking import Refused, answered
-from gateway.reconciliation.vendors.formats.report import BadReport, Report
+from gateway.reconciliation.vendors.formats import openai
+from gateway.reconciliation.vendors.formats.report import PART, BadReport, Report
 from gateway.reconciliation.vendors.models import ReportSource, VendorImport
 from gateway.vendors import vault
 from gateway.vendors.models import Vendor
@@ -138,14 +139,32 @@ def _openai(
         ("bucket_width", "1d"),
         ("limit", "31"),
     ]
-    for kind, path, groups in (
-        ("usage", "usage/completions", ("project_id", "api_key_id", "model")),
-        ("costs", "costs", ("project_id", "line_item")),
-    ):
-        params = [*span, *(("group_by", group) for group in groups)]
-        address = f"{root}/v1/organization/{path}"
-        pages = _pages(client, address, params, headers)
-        yield _report("openai", kind, pages, _days(begins, ends)), address, _hash(pages)
+    address = f"{root}/v1/organization/usage"
+    days, parts, all_pages = _days(begins, ends), {}, []
+    for usage in openai.USAGE:
+        groups = [("group_by", group) for group in usage.groups]
+        pages = _pages(client, f"{address}/{usage.name}", [*span, *groups], headers)
+        parts[usage.name] = _usage_of(usage, pages, days)
+        all_pages += pages
+    yield openai.together(parts), address, _hash(all_pages)
+    params = [*span, ("group_by", "project_id"), ("group_by", "line_item")]
+    pages = _pages(client, address := f"{root}/v1/organization/costs", params, headers)
+    yield _report("openai", "costs", pages, days), address, _hash(pages)
+
+
+def _usage_of(usage: openai.Usage, pages: Sequence[Any], days: Sequence[date]) -> Report:
+    """The report of one kind of usage, and of no other."""
+    results = [each for page in pages for day in page.get("data", ()) for each in day["results"]]
+    for each in results:
+        if each.get("object") != usage.object:
+            raise BadReport(
+                "%(vendor)s was asked for %(kind)s and answered %(other)s.",
+                vendor="openai",
+                kind=usage.object,
+                other=each.get("object"),
+            )
+    kind = PART if usage.name != "completions" and results else "usage"
+    return _report("openai", kind, pages, days)
 
 
 def _root(source: ReportSource, usual: str) -> str:

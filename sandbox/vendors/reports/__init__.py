@@ -21,10 +21,11 @@ def routes(sandbox: "Sandbox") -> Iterator[Route]:
     for path, endpoint in (
         ("/v1/organizations/usage_report/messages", anthropic.usage),
         ("/v1/organizations/cost_report", anthropic.costs),
-        ("/v1/organization/usage/completions", openai.usage),
         ("/v1/organization/costs", openai.costs),
     ):
         yield Route(path, partial(endpoint, sandbox))
+    for kind in openai.KINDS:
+        yield Route(f"/v1/organization/usage/{kind.name}", partial(openai.usage, sandbox, kind))
     yield Route("/bigquery/token", partial(google.token, sandbox), methods=["POST"])
     queries = "/bigquery/v2/projects/{project}/queries"
     yield Route(queries, partial(google.query, sandbox), methods=["POST"])

@@ -1,15 +1,21 @@
-"""OpenAI's usage and costs: Unix seconds, dollars as numbers."""
+"""OpenAI's usage and costs: Unix seconds, dollars as numbers.
 
+Each kind of usage has an address of its own, which groups by what it documents and nothing else.
+What is billed by the token is among the completions as well; its pieces are counted all the same.
+"""
+
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from sandbox.vendors import chat as dialect
 from sandbox.vendors.dialect import bearer, fresh
-from sandbox.vendors.reports.ledger import CALL, Sum, sums
+from sandbox.vendors.reports.ledger import Sum, sums
 from sandbox.vendors.reports.pages import asked_days, groups, moment, page
 from sandbox.vendors.vendors import VendorError
 
@@ -17,8 +23,45 @@ if TYPE_CHECKING:
     from sandbox.vendors.app import Sandbox
 
 PROJECT = "proj_sandbox"
-_USAGE_GROUPS = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier")
-_COST_GROUPS = ("project_id", "line_item")
+_GROUPS = ("project_id", "user_id", "api_key_id", "model")
+_COST_GROUPS = ("project_id", "user_id", "line_item", "api_key_id", "api_source")
+
+
+class Kind(NamedTuple):
+    """A report of usage: `counter` is what it counts, `tool` whose calls these are."""
+
+    name: str
+    counter: str
+    groups: tuple[str, ...] = _GROUPS
+    tool: str = ""
+    results: str = ""
+
+
+KINDS = (
+    Kind("completions", "", (*_GROUPS, "batch", "service_tier", "api_source")),
+    Kind("embeddings", "input_tokens"),
+    Kind("moderations", "input_tokens"),
+    Kind("images", "images", (*_GROUPS, "size", "source")),
+    Kind("audio_speeches", "characters"),
+    Kind("audio_transcriptions", "seconds"),
+    Kind(
+        *("web_search_calls", "num_requests", (*_GROUPS, "context_level", "api_source")),
+        *("web_search_call", "web_searches"),
+    ),
+    Kind(
+        *("file_search_calls", "num_requests", (*_GROUPS[:3], "vector_store_id")),
+        *("file_search_call", "file_searches"),
+    ),
+    Kind("code_interpreter_sessions", "num_sessions", ("project_id",), "code_interpreter_call"),
+)
+_IN_TOKENS_TOO = ("images", "audio_transcriptions")
+_PIECES = {"images": "images", "audio_speeches": "characters", "audio_transcriptions": "seconds"}
+# As the costs call them, and dollars a call.
+_TOOLS = {
+    "web_search_call": ("web search tool calls", Decimal("0.01")),
+    "file_search_call": ("file search tool calls", Decimal("0.0025")),
+    "code_interpreter_call": ("code interpreter sessions", Decimal("0.03")),
+}
 _WORDS = {
     "input": "input",
     "cache_read": "cached input",
@@ -28,16 +71,20 @@ _WORDS = {
 }
 
 
-async def usage(sandbox: "Sandbox", request: Request) -> JSONResponse:
-    return _answer(sandbox, request, _USAGE_GROUPS, 31)
+async def usage(sandbox: "Sandbox", kind: Kind, request: Request) -> JSONResponse:
+    return _answer(sandbox, request, kind.groups, 31, partial(_usage_results, kind))
 
 
 async def costs(sandbox: "Sandbox", request: Request) -> JSONResponse:
-    return _answer(sandbox, request, _COST_GROUPS, 180)
+    return _answer(sandbox, request, _COST_GROUPS, 180, _cost_results)
 
 
 def _answer(
-    sandbox: "Sandbox", request: Request, allowed: tuple[str, ...], most: int
+    sandbox: "Sandbox",
+    request: Request,
+    allowed: tuple[str, ...],
+    most: int,
+    results: Callable[[list[Sum], list[str]], list[dict[str, Any]]],
 ) -> JSONResponse:
     try:
         if not bearer(request.headers).startswith("sk-admin-"):
@@ -51,7 +98,6 @@ def _answer(
             moment(ends, "end_time") if ends else None,
         )
         found = sums(sandbox.meter.bills, "openai")
-        results = _usage_results if allowed is _USAGE_GROUPS else _cost_results
 
         def bucket(day: date) -> dict[str, Any]:
             return {
@@ -70,37 +116,57 @@ def _seconds(day: date) -> int:
     return int(datetime.combine(day, time(), UTC).timestamp())
 
 
-def _usage_results(found: list[Sum], by: list[str]) -> list[dict[str, Any]]:
+def _usage_results(kind: Kind, found: list[Sum], by: list[str]) -> list[dict[str, Any]]:
     """What is not grouped by is null, and summed."""
-    grouped: dict[tuple[str | None, str | None], list[Sum]] = {}
+    grouped: dict[tuple[str | None, ...], list[Sum]] = {}
     for each in found:
-        name = (each.key if "api_key_id" in by else None, each.model if "model" in by else None)
-        grouped.setdefault(name, []).append(each)
-    return [_usage_result(*name, members, by) for name, members in grouped.items()]
+        if _is_of(kind, each):
+            names = tuple(_named(each, group) if group in by else None for group in kind.groups)
+            grouped.setdefault(names, []).append(each)
+    return [
+        {
+            "object": f"organization.usage.{kind.results or kind.name}.result",
+            **_counted(kind, members),
+            **dict(zip(kind.groups, names, strict=True)),
+        }
+        for names, members in grouped.items()
+    ]
 
 
-def _usage_result(
-    key: str | None, model: str | None, members: list[Sum], by: list[str]
-) -> dict[str, Any]:
+def _is_of(kind: Kind, each: Sum) -> bool:
+    if kind.tool:
+        return each.tools[kind.tool] > 0
+    in_tokens_too = each.kind in _IN_TOKENS_TOO and any(each.tokens.values())
+    return each.kind == kind.name or kind.name == "completions" and in_tokens_too
+
+
+def _named(each: Sum, group: str) -> str | None:
+    named = {"project_id": PROJECT, "api_key_id": each.key, "model": each.model}
+    return (named | {"size": each.size or None, "source": "image.generation"}).get(group)
+
+
+def _counted(kind: Kind, members: list[Sum]) -> dict[str, int]:
+    requests = {"num_model_requests": sum(each.requests for each in members)}
+    if kind.tool:
+        calls = {kind.counter: sum(each.tools[kind.tool] for each in members)}
+        return calls | (requests if "model" in kind.groups else {})
+    if kind.name in _PIECES:
+        return {kind.counter: sum(each.pieces for each in members)} | requests
+
     def of(bucket: str) -> int:
         return sum(each.tokens[bucket] for each in members)
 
     cached = of("cache_read")
+    whole = of("input") + cached + of("cache_write_5m") + of("cache_write_1h")
+    if kind.counter:
+        return {kind.counter: whole} | requests
     return {
-        "object": "organization.usage.completions.result",
-        "input_tokens": of("input") + cached + of("cache_write_5m") + of("cache_write_1h"),
+        "input_tokens": whole,
         "output_tokens": of("output"),
         "input_cached_tokens": cached,
         "input_audio_tokens": 0,
         "output_audio_tokens": 0,
-        "num_model_requests": sum(each.requests for each in members),
-        "project_id": PROJECT if "project_id" in by else None,
-        "user_id": None,
-        "api_key_id": key,
-        "model": model,
-        "batch": None,
-        "service_tier": None,
-    }
+    } | requests
 
 
 def _cost_results(found: list[Sum], by: list[str]) -> list[dict[str, Any]]:
@@ -114,8 +180,12 @@ def _cost_results(found: list[Sum], by: list[str]) -> list[dict[str, Any]]:
         for bucket, dollars in each.dollars.items():
             if dollars:
                 add(f"{each.model}, {_WORDS[bucket]}", dollars)
-        if each.calls:
-            add("web search tool calls", each.calls * CALL)
+        if each.of_pieces:
+            add(f"{each.model}, {_PIECES[each.kind]}", each.of_pieces)
+        for tool, times in each.tools.items():
+            if tool in _TOOLS:
+                item, call = _TOOLS[tool]
+                add(item, times * call)
     return [
         {
             "object": "organization.costs.result",

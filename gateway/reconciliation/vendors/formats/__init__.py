@@ -20,8 +20,7 @@ Row = Mapping[str, str]
 _CSV: tuple[tuple[frozenset[str], Callable[[Sequence[Row]], Report]], ...] = (
     (anthropic.USAGE_COLUMNS, anthropic.usage_csv),
     (anthropic.COST_COLUMNS, anthropic.costs_csv),
-    (openai.USAGE_COLUMNS, openai.usage_csv),
-    (openai.COST_COLUMNS, openai.costs_csv),
+    *openai.CSV,
     (google.COLUMNS, google.export_csv),
 )
 

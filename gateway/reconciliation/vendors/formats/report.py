@@ -8,6 +8,9 @@ from typing import Any
 
 from hontoni import money
 
+UNITS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "calls")
+PART = "part"
+
 
 class BadReport(ValueError):
     """It cannot be read. The message is for whoever imports it; nothing was imported.
@@ -42,16 +45,22 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`usage` and `costs`: which of them it tells. `days` it covers, also those without lines."""
+    """`usage` and `costs`: which of them it tells. `days` it covers, also those without lines.
+    `units` are the columns of usage that it tells; `part` names the kind of usage it is about,
+    where that is not the vendor's usual one: of other models it says nothing."""
 
     vendor: str
     lines: list[Line]
     days: frozenset[date]
     usage: bool = False
     costs: bool = False
+    units: tuple[str, ...] = UNITS
+    part: str = ""
 
     @property
     def kind(self) -> str:
+        if self.part:
+            return PART
         return "both" if self.usage and self.costs else "usage" if self.usage else "costs"
 
 

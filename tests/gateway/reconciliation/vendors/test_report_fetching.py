@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 from gateway.reconciliation.vendors import asking, daily_round, report_fetching
 from gateway.reconciliation.vendors.asking import Refused
 from gateway.reconciliation.vendors.comparison import differences
+from gateway.reconciliation.vendors.formats.openai import USAGE
 from gateway.reconciliation.vendors.models import ReportSource, VendorBill, VendorImport
 from gateway.vendors import vault
 from tests.gateway.plane.test_translation import ask
@@ -108,7 +109,7 @@ def test_an_ordinary_key_is_refused_and_staff_see_why(
 PATHS = {
     "/v1/organizations/usage_report/messages": ("starting_at", "2026-11-01T00:00:00Z", 31),
     "/v1/organizations/cost_report": ("starting_at", "2026-11-01T00:00:00Z", 31),
-    "/v1/organization/usage/completions": ("start_time", "1793491200", 31),
+    **{f"/v1/organization/usage/{kind.name}": ("start_time", "1793491200", 31) for kind in USAGE},
     "/v1/organization/costs": ("start_time", "1793491200", 180),
 }
 
@@ -173,7 +174,7 @@ def test_what_passes_is_asked_again(
     made = source("", "openai", "sk-admin-x")
     imports = report_fetching.fetch(made, today(), today(), by="tests")
     assert [found.kind for found in imports] == ["usage", "costs"]
-    assert pauses == [7.0, 4.0, 8.0] and len(there.asked) == 5
+    assert pauses == [7.0, 4.0, 8.0] and len(there.asked) == 3 + len(USAGE) + 1
     assert str(there.asked[0].url).startswith("https://api.openai.com/v1/organization/usage/")
     assert there.asked[0].url.params.get_list("group_by") == ["project_id", "api_key_id", "model"]
     made.refresh_from_db()

@@ -231,8 +231,8 @@ BAD = {
     "no model": (with_(reports.OPENAI_USAGE, model=None), "group by model"),
     "claude without model": (with_(reports.ANTHROPIC_USAGE, model=None), "group by model"),
     "no amount": (without(reports.OPENAI_COSTS, "amount"), "amount"),
-    "embeddings": (
-        with_(reports.OPENAI_USAGE, object="organization.usage.embeddings.result"), "kind",
+    "stored vectors": (
+        with_(reports.OPENAI_USAGE, object="organization.usage.vector_stores.result"), "kind",
     ),
     "euros": (with_(reports.ANTHROPIC_COSTS, currency="EUR"), "EUR"),
     "negative tokens": (with_(reports.ANTHROPIC_USAGE, output_tokens=-1), "-1"),
