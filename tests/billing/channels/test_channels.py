@@ -486,7 +486,7 @@ def test_members_hear_what_their_roles_let_them(
     ]
 
 
-REFUND = {
+REFUND: dict[str, Any] = {
     **{"amount": "10.00", "of": "topup", "payment": "t-1", "to": "card"},
     **{"whole": False, "balance": "15.00"},
 }
@@ -504,7 +504,7 @@ def test_a_refund_is_heard_everywhere_by_who_may_read_money(
         assert in_team(who, team).post("/api/channels", slack, format="json").status_code == 201
         in_team(who, team).post("/api/channels", {"kind": "mail", **chosen}, format="json")
     made = in_team(alice, team).post("/api/channels", {"kind": "telegram"}, format="json").json()
-    Channel.objects.filter(pk=made["id"]).update(chat="77")
+    Channel.objects.filter(pk=made["id"]).update(chat="77", active=True)
     tell(team, "refund", **REFUND)
     tell(team, "refund_failed", "failed", **REFUND)
     now = timezone.now() + timedelta(minutes=1)
