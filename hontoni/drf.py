@@ -33,7 +33,8 @@ class RequestIds(MiddlewareMixin):
     in a query of /api and nobody there reads is refused: ignored, it would look granted."""
 
     def process_request(self, request: HttpRequest) -> None:
-        logs.about.set(_Web(request))
+        about = _Web(request)
+        logs.about.set(lambda: about)
 
     def process_view(
         self, request: HttpRequest, view: Any, args: object, kwargs: object

@@ -10,6 +10,7 @@ import contextvars
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -29,7 +30,11 @@ class About(Protocol):
     def owner(self) -> tuple[int, int] | None: ...
 
 
-about: contextvars.ContextVar[About | None] = contextvars.ContextVar("about", default=None)
+# Whatever is begun for a request and outlives it keeps its context: a connection to a vendor does,
+# and a timer. So /v1 says a weak reference here, or a body would stay in memory with each.
+about: contextvars.ContextVar[Callable[[], About | None]] = contextvars.ContextVar(
+    "about", default=lambda: None
+)
 
 
 class Json(logging.Formatter):
@@ -60,7 +65,7 @@ class Text(logging.Formatter):
 
 
 def _whose() -> dict[str, str | int]:
-    request = about.get()
+    request = about.get()()
     if request is None:
         return {}
     fields: dict[str, str | int] = {"request": request.request_id}

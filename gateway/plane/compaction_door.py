@@ -1,5 +1,7 @@
 """POST /v1/responses/compact."""
 
+from weakref import ref
+
 from gateway.plane import compaction, pipeline
 from gateway.plane.client_dialects import RESPONSES
 from gateway.plane.exchange import Exchange
@@ -22,7 +24,7 @@ async def compact(http: Exchange, upstream: Upstream) -> None:
     """A conversation, compacted. Raises ApiError."""
     mine = _Compacting(http.scope, http.receive, http.send, http.config)
     mine.compacts = True
-    logs.about.set(mine)
+    logs.about.set(ref(mine))
     try:
         await pipeline.serve(mine, RESPONSES, upstream)
     finally:

@@ -66,7 +66,7 @@ class Exchange:
     it would be numbered after what it overtakes.
     """
 
-    __slots__ = ("_connection", "_parts", "_quiet", "answer", "body_head", "compacts", "config", "dialect", "extra", "headers", "held", "keep_alive", "kept", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "state", "stream_head", "writing")  # noqa: E501  # fmt: skip
+    __slots__ = ("__weakref__", "_connection", "_parts", "_quiet", "answer", "body_head", "compacts", "config", "dialect", "extra", "headers", "held", "keep_alive", "kept", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "state", "stream_head", "writing")  # noqa: E501  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
         self.scope, self.receive, self.send, self.config = scope, receive, send, config

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
+from weakref import ref
 
 from django.conf import settings
 from starlette.types import Message, Scope
@@ -230,7 +231,7 @@ class Socket:
 
     async def _answer(self, create: Create) -> None:
         turn = Turn(self.scope, self._left, self.config, self.wire, create.lane)
-        logs.about.set(turn)
+        logs.about.set(ref(turn))
         try:
             parsed = await self._whole(create.body)
             body = await _aside(create.held.size, written, parsed)

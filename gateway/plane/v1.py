@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from hashlib import sha256
+from weakref import ref
 
 import orjson
 from starlette.routing import Route, Router
@@ -183,7 +184,7 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self.plane.config)
-        logs.about.set(http)
+        logs.about.set(ref(http))
         if scope["path"].startswith(gemini_bodies.ROOT):
             http.dialect = GEMINI.name
         method = scope["method"]

@@ -465,14 +465,12 @@ def test_what_a_message_asked_is_let_go_when_it_is_answered(
         gc.enable()
 
 
-def test_a_member_said_twice_is_sent_once_and_priced_as_it_is_sent(
-    gateway: Gateway, alice: Person
-) -> None:
+def test_a_member_said_twice_is_refused_as_in_a_post(gateway: Gateway, alice: Person) -> None:
     fund(alice, "1")
     twice = b'{"type":"response.create","model":"gpt-5.2","store":false,"input":"Hi",'
     twice += b'"max_output_tokens":100000,"max_output_tokens":20}'
     with opened(gateway, alice) as socket:
         socket.send(twice.decode())
-        heard(socket)
-    assert gateway.vendors.last.body["max_output_tokens"] == 20
-    assert "type" not in gateway.vendors.last.body
+        (refused,) = heard(socket)
+    assert (refused["status"], refused["error"]["code"]) == (400, "invalid_request")
+    assert gateway.vendors.requests == []
