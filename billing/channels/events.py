@@ -49,6 +49,8 @@ TYPES: dict[str, Event] = {
         _("An automatic top-up failed"), ("auto_topup_failed", "auto_topup_off"), _MONEY
     ),
     "payment.disputed": Event(_("A payment is disputed"), ("dispute", "dispute_won"), _MONEY),
+    "payment.refunded": Event(_("A payment is refunded"), ("refund",), _MONEY),
+    "payment.refund_failed": Event(_("A refund did not go through"), ("refund_failed",), _MONEY),
     "charge.corrected": Event(_("Charges are corrected"), ("correction",), _MONEY),
     "account.frozen": Event(_("The account is frozen"), ("account_frozen",), _ANYBODY),
     "key.made": Event(_("A key or a token is made"), ("new_key",), _KEYS),

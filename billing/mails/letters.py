@@ -119,6 +119,10 @@ LETTERS = {
         _("A payment of yours is disputed"), _("A payment is disputed"), required=True
     ),
     "dispute_won": Letter(_("A dispute is settled"), _("A dispute is settled"), required=True),
+    "refund": Letter(_("We have refunded you"), _("Refunds"), required=True),
+    "refund_failed": Letter(
+        _("A refund did not go through"), _("A refund did not go through"), required=True
+    ),
     "correction": Letter(
         _("We have corrected what requests cost"), _("A correction of charges"), required=True
     ),

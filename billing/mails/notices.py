@@ -15,6 +15,10 @@ Kinds, and their facts (amounts are dollars as text, moments ISO 8601):
   dong and rate, too
 * auto_topup_failed, auto_topup_off: amount, reason, failures, off
 * dispute, dispute_won: amount, balance
+* refund, refund_failed: amount (to a card: tax included), balance, of (topup, invoice, usage, or
+  order: of a transfer that was never booked, and then amount is null), payment (the topup of its
+  receipt, the number of an invoice, null of usage, the order's code), to (card, balance or bank);
+  of a refund whole, too (has all of the payment gone back?), and by bank dong
 * account_frozen: request (the last whose bill was strange)
 
 `by_card` is true where Stripe took the money; `balance` of a renewal is null then, and `tax` says

@@ -4,8 +4,8 @@ Always true:
 
 1. Of what an invoice says no more goes back than it is of, less what its credit notes gave back
    already; of usage no more than was charged for it, less corrections and what went back.
-2. It is booked once for a key, with its audit entry, and with a credit note where an invoice says
-   what was bought: in one transaction.
+2. It is booked once for a key, with its audit entry and its notice, and with a credit note where
+   an invoice says what was bought: in one transaction.
 
 The invoice may be Stripe's, of a plan that a card paid (plan_refunds.py). What a card paid may go
 back to the card instead: refunds.py.
@@ -23,7 +23,7 @@ from billing.books import audit, ledger
 from billing.books.ledger import Kind
 from billing.books.models import Entry, Transfer, Wallet
 from billing.invoices.models import Invoice
-from billing.payments import documents, plan_refunds
+from billing.payments import documents, plan_refunds, refund_notices
 from hontoni import errors
 from hontoni.money import CENT, dollars
 
@@ -86,6 +86,8 @@ def refund(
         if created:
             _document(transfer, user_id, of)
             _note(transfer, user_id, of, request_id)
+            number, whole = "" if of == USAGE else of, of not in refundable(user_id)
+            refund_notices.to_balance(user_id, transfer, number, whole=whole)
     return transfer, created
 
 

@@ -28,7 +28,7 @@ from billing.invoices import issuing, taxes
 from billing.invoices.issuing import Line, Payment
 from billing.invoices.models import Invoice
 from billing.invoices.taxes import Tax
-from billing.payments import documents
+from billing.payments import documents, refund_notices
 from billing.stripe import stripe_api
 from billing.stripe.stripe_api import Object
 from billing.subscriptions import card_bills
@@ -94,10 +94,13 @@ def lock(user_id: int) -> None:
     ledger.lock([ledger.COUNTERPARTS[Kind.BALANCE_REFUND], ledger.wallet_code(user_id)])
 
 
-def to_card(user: User, intent: str, cause: str, cents: int, now: datetime) -> Invoice | None:
+def to_card(
+    user: User, intent: str, cause: str, cents: int, now: datetime, *, is_refund: bool = True
+) -> Invoice | None:
     """Document `cents` of a plan that went back to a card, or (below 0) came from it again.
 
-    Nothing where Stripe has no invoice of the payment. The cause again is the same one.
+    Nothing where Stripe has no invoice of the payment. The cause again is the same one. A refund
+    is told to who paid; a dispute is told of by who settles it.
     """
     if Invoice.objects.filter(cause=cause).exists() or not cents:
         return None
@@ -117,7 +120,19 @@ def to_card(user: User, intent: str, cause: str, cents: int, now: datetime) -> I
         made = issuing.issue(cause=cause, user=user, lines=lines, now=now, payment=payment)
         if each := returned(user.pk).get(number):
             _even_out(user, each, cause, now)
+        if is_refund:
+            whole = _is_gone(user.pk, theirs)
+            refund_notices.of_plan(user.pk, cause, number, cents, whole=whole)
     return made
+
+
+def _is_gone(user_id: int, theirs: Object) -> bool:
+    """Whether nothing is left of what was paid."""
+    number = theirs["number"]
+    if each := returned(user_id).get(number):
+        return each.gone >= each.bill.paid
+    carded = documents.credited(user_id, transfer=None).get(number, 0)
+    return carded >= int(theirs["amount_paid"]) * CENT
 
 
 def _tax(user: User, theirs: Object, cents: int) -> int:

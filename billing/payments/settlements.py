@@ -25,7 +25,7 @@ from billing.books.ledger import Kind
 from billing.books.models import Transfer
 from billing.invoices.models import Invoice
 from billing.mails import notices
-from billing.payments import documents, funding, plan_refunds
+from billing.payments import documents, funding, plan_refunds, refund_notices
 from billing.payments.models import Dispute, TopUp
 from billing.rewards import fraud
 from billing.stripe import customers, stripe_api
@@ -242,13 +242,15 @@ def _tell_paid(order: TopUp) -> None:
 def _refund(order: TopUp, refund: Object) -> None:
     """A pending refund counts: the money is on its way. One that fails comes back."""
     key, cents = f"refund:{refund['id']}", refund["amount"]
-    number = documents.number_of(order)
+    number, failed = documents.number_of(order), refund["status"] in ("failed", "canceled")
     with transaction.atomic():
         order = _locked(order)
-        if refund["status"] not in ("failed", "canceled"):
-            _take_back(order, key, Kind.REFUND, cents, number)
+        if failed:
+            moved = _give_back(order, key, f"{key}:failed", "Refund that failed", number)
         else:
-            _give_back(order, key, f"{key}:failed", "Refund that failed", number)
+            moved = _take_back(order, key, Kind.REFUND, cents, number)
+        if moved is not None:
+            refund_notices.of_top_up(order, moved, cents, failed=failed)
 
 
 def _refund_of_plan(refund: Object) -> None:
@@ -313,9 +315,9 @@ def _dispute_of_plan(payer: User, dispute: Object) -> None:
     key, cents, intent = f"dispute:{dispute['id']}", dispute["amount"], dispute["payment_intent"]
     user_id, worth, now = payer.pk, cents * CENT, timezone.now()
     if withdrawn:
-        plan_refunds.to_card(payer, intent, f"{key}:withdrawn", cents, now)
+        plan_refunds.to_card(payer, intent, f"{key}:withdrawn", cents, now, is_refund=False)
     if reinstated:
-        plan_refunds.to_card(payer, intent, f"{key}:reinstated", -cents, now)
+        plan_refunds.to_card(payer, intent, f"{key}:reinstated", -cents, now, is_refund=False)
     with transaction.atomic():
         Dispute.objects.get_or_create(
             pk=dispute["id"], defaults={"user_id": user_id, "amount": worth}

@@ -3,7 +3,8 @@
 * Who notes it says how much, why and where to. What was on a balance is taken from it in that
   moment, so that nobody spends it meanwhile; it may go below zero, as with a card.
 * Somebody else sends it at the bank and says the bank's reference: then it is a credit note, and
-  an adjustment of the e-invoice. Or declines it: then it is back where it was.
+  an adjustment of the e-invoice, and the customer is told. Or declines it: then it is back where
+  it was.
 * Never more goes back of a transfer than came.
 """
 
@@ -20,7 +21,7 @@ from billing.invoices import issuing, taxes
 from billing.invoices.issuing import Line, Payment
 from billing.invoices.models import Invoice
 from billing.invoices.taxes import Tax
-from billing.payments import funding
+from billing.payments import funding, refund_notices
 from billing.payments.vietqr import settling
 from billing.payments.vietqr.models import BankRefund, BankTransfer
 from hontoni import errors
@@ -125,6 +126,8 @@ def sent(pk: int, *, reference: str, staff: User, request_id: str = "") -> BankR
     _decide(refund, State.SENT, staff)
     if refund.amount:
         _document(refund)
+    whole = _sent(refund.transfer) == refund.transfer.dong
+    refund_notices.of_transfer(refund, whole=whole)
     _note(refund, "send bank refund", staff.email, {"state": "requested"}, request_id)
     return refund
 
@@ -181,11 +184,16 @@ def _document(refund: BankRefund) -> Invoice:
 
 def _tax_back(refund: BankRefund, paid: Invoice) -> Tax:
     """The part of the invoice's tax: together, all parts are all of it."""
-    earlier = refund.transfer.refunds.filter(state=State.SENT).exclude(pk=refund.pk)
-    before = int(earlier.aggregate(sum=Sum("dong", default=0))["sum"])
-    whole, after = refund.transfer.dong, before + refund.dong
+    whole, after = refund.transfer.dong, _sent(refund.transfer)
+    before = after - refund.dong
     tax = taxes.share(paid.tax, before, whole) - taxes.share(paid.tax, after, whole)
     return Tax(tax, paid.tax_name, note=paid.note)
+
+
+def _sent(transfer: BankTransfer) -> int:
+    """Dong of it that have left."""
+    sent = transfer.refunds.filter(state=State.SENT)
+    return int(sent.aggregate(sum=Sum("dong", default=0))["sum"])
 
 
 def _note(

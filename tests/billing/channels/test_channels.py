@@ -486,6 +486,43 @@ def test_members_hear_what_their_roles_let_them(
     ]
 
 
+REFUND: dict[str, Any] = {
+    **{"amount": "10.00", "of": "topup", "payment": "t-1", "to": "card"},
+    **{"whole": False, "balance": "15.00"},
+}
+
+
+def test_a_refund_is_heard_everywhere_by_who_may_read_money(
+    team: User, alice: Person, bob: Person, carol: Person, receiver: Receiver
+) -> None:
+    User.objects.filter(pk=bob.user.pk).update(language="vi")
+    chosen = {"events": ["payment.refunded"]}
+    url = {"url": f"{receiver.url}/hook"}
+    in_team(alice, team).post("/api/webhooks", {**url, **chosen}, format="json")
+    for who in (bob, carol):
+        slack = {"kind": "slack", "url": f"{receiver.url}/{who.user.name}", **chosen}
+        assert in_team(who, team).post("/api/channels", slack, format="json").status_code == 201
+        in_team(who, team).post("/api/channels", {"kind": "mail", **chosen}, format="json")
+    made = in_team(alice, team).post("/api/channels", {"kind": "telegram"}, format="json").json()
+    Channel.objects.filter(pk=made["id"]).update(chat="77", active=True)
+    tell(team, "refund", **REFUND)
+    tell(team, "refund_failed", "failed", **REFUND)
+    now = timezone.now() + timedelta(minutes=1)
+    sending.collect()
+    for pk in sending.due(now):
+        sending.send(pk, now)
+    deliver(timedelta(minutes=1))
+    bodies = {path: json.loads(body) for path, _, body in receiver.taken if path[0] == "/"}
+    assert set(bodies) == {"/hook", "/Bob"}
+    facts = {"account": team.pk, "kind": "refund", **REFUND}
+    assert (bodies["/hook"]["type"], bodies["/hook"]["data"]) == ("payment.refunded", facts)
+    assert "$10,00 về thẻ đã thanh toán" in bodies["/Bob"]["text"]
+    chats = [json.loads(body)["text"] for path, _, body in receiver.taken if path[0] != "/"]
+    assert ["$10.00 to the card" in chats[0], "did not go through" in chats[1]] == [True, True]
+    to = sorted(each for sent in mail.outbox for each in sent.to)
+    assert to == ["alice@example.com"] * 2 + ["bob@example.com"] * 2
+
+
 def test_who_leaves_hears_no_more(
     team: User, bob: Person, carol: Person, receiver: Receiver
 ) -> None:
