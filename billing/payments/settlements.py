@@ -100,7 +100,7 @@ def settle_refund(id: str) -> None:
 def _settle_refund(order: TopUp | None, refund: Object) -> None:
     if order is None:
         _refund_of_plan(refund)
-    elif order.state == State.PAID:
+    elif _credited(order, refund["payment_intent"]):
         _refund(order, refund)
 
 
@@ -108,7 +108,7 @@ def settle_dispute(id: str) -> None:
     """A dispute takes the money and freezes the keys; one that is won undoes both."""
     dispute = stripe_api.dispute(id)
     order = settle_intent(dispute["payment_intent"]) if dispute["payment_intent"] else None
-    if order is not None and order.state == State.PAID:
+    if order is not None and _credited(order, dispute["payment_intent"]):
         _dispute(order, dispute)
     elif order is None and dispute["payment_intent"]:
         payer = _payer(dispute["payment_intent"])
@@ -131,6 +131,12 @@ def _claimed(found: Object, known: TopUp | None) -> TopUp | None:
     if order is None and found.get("status") in ("succeeded", "complete"):
         Quarantine.note(found["id"], "unknown_order", {"topup": claim})
     return order
+
+
+def _credited(order: TopUp, intent: str) -> bool:
+    """Whether that payment is the one the balance was credited with. A second one for the same
+    order waits for staff, and gave nothing that could be taken back."""
+    return order.state == State.PAID and order.intent_id == intent
 
 
 def _payer(intent: str) -> User | None:

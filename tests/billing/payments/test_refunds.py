@@ -1,5 +1,6 @@
 """Money that goes back, and money that is taken back."""
 
+import pytest
 from django.utils import timezone
 
 from accounts.models import User
@@ -8,6 +9,7 @@ from billing.books.models import Transfer
 from billing.mails.models import Notice
 from billing.payments import inbox
 from billing.payments.models import Dispute
+from billing.stripe.models import Quarantine, StripeCustomer
 from hontoni.money import nanos
 from tests.billing.conftest import committed
 from tests.billing.shop import Shop, balance
@@ -55,6 +57,32 @@ def test_a_refund_we_hear_of_before_the_payment_leaves_nothing(shop: Shop, bob: 
     inbox.poll(now=timezone.now())
     assert balance(bob) == 0
     assert Transfer.objects.filter(kind__in=["topup", "refund"]).count() == 2
+
+
+@pytest.mark.parametrize("back", ["refund", "dispute"])
+def test_a_second_payment_for_one_order_gave_nothing_and_takes_nothing(
+    shop: Shop, bob: User, back: str
+) -> None:
+    order = shop.top_up(bob, "25")
+    second = shop.stripe.stripe.payment_intents.create(
+        {
+            "amount": 2500,
+            "currency": "usd",
+            "customer": StripeCustomer.objects.get(user=bob).stripe_id,
+            "payment_method": shop.saved_card(bob),
+            "confirm": True,
+            "off_session": True,
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "metadata": {"topup": str(order.pk)},
+        }
+    )
+    shop.deliver()
+    assert Quarantine.objects.get().problem == "second_payment"
+    order.intent_id = second.id
+    getattr(shop, back)(order)
+    shop.deliver()
+    inbox.poll(now=timezone.now())
+    assert (balance(bob), frozen(bob)) == (nanos("25"), False)
 
 
 def test_a_refund_that_fails_comes_back(shop: Shop, bob: User) -> None:
