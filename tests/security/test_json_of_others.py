@@ -137,7 +137,7 @@ def called(gateway: str, body: bytes, **headers: str) -> int:
 def of_sepay(text: str) -> int:
     body, stamp = text.encode(), str(int(time.time()))
     signed = sepay.signature("whisper", stamp, body)
-    given = {"X-SePay-Timestamp": stamp, "X-SePay-Signature": f"sha256={signed}"}
+    given = {"X-SePay-Timestamp": stamp, "X-SePay-Signature": signed}
     return called("sepay", body, **given)
 
 

@@ -81,7 +81,7 @@ def _line(raw: bytes, endpoint: str) -> Request:
     if not isinstance(custom_id, str) or not 0 < len(custom_id) <= _LONGEST_ID:
         raise _Bad("missing_required_parameter", "custom_id is required, a text.", "custom_id")
     if "\0" in custom_id:
-        raise _Bad("invalid_custom_id", "There is a NUL in the custom_id.", "custom_id")
+        raise _Bad("invalid_request", "There is a NUL in the custom_id.", "custom_id")
     if given.get("method", "POST") != "POST":
         raise _Bad("invalid_method", "The method must be POST.", "method")
     if given.get("url") != endpoint:

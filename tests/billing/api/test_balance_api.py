@@ -321,6 +321,9 @@ def test_everybody_may_see_what_is_sold() -> None:
         "thinking_budget": 16_000,
         "key_cap": 10,
         "is_default": False,
+        "overflow_surcharge_percent": "25",
+        "overflow_surcharge_rises": None,
+        "reset_price": "0.00",
     }
     assert [(a["id"], a["price"], a["multiplier"]) for a in offer["add_ons"]] == [
         ("rate-limit-2x", "4.99", 2),

@@ -5,6 +5,7 @@ from typing import Any
 from unittest import mock
 
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import User
 from accounts.people import freezing
@@ -222,7 +223,10 @@ def test_a_card_that_is_refused_leaves_the_trial(shop: Shop, bob: User) -> None:
     assert (period["trial"], period["cancel_at_period_end"]) == (True, True)
 
 
-def test_a_price_that_rises_is_announced_and_then_billed_by_stripe(shop: Shop, bob: User) -> None:
+def test_a_price_that_rises_is_announced_and_then_billed_by_stripe(
+    shop: Shop, bob: User, settings: Settings
+) -> None:
+    settings.PRICE_NOTICE_DAYS = 31  # no month is longer
     mine = subscribed(shop, bob)
     Plan.objects.filter(slug="basic").update(price=nanos("7"))
     tasks.renew_by_card()

@@ -129,7 +129,7 @@ def test_the_cap_of_an_overflow_is_told_as_any_other(gateway: Gateway, alice: Pe
 def test_a_refusal_past_a_window_for_another_reason_is_no_cap_s(
     gateway: Gateway, alice: Person
 ) -> None:
-    Plan.objects.update(**dict.fromkeys(Plan.LIMITS, 100) | {"five_hours": 1})
+    Plan.objects.update(**dict.fromkeys(Plan.LIMITS, 100) | {"weekly": 1})  # longer than a day
     fund(alice, "10")
     gateway.chat(alice)
     gateway.books()
