@@ -373,7 +373,7 @@ def test_what_outlasts_the_patience_of_an_ending_process_is_told_so(
             assert heard(socket)[-1]["type"] == "response.failed"
     finally:
         watching._Last.cutting = False
-    (event,) = gateway.books()
+    (event,) = until(gateway.books, "it was never settled")
     assert event.cost > 0 and event.error == "server_stopping"
 
 
