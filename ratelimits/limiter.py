@@ -118,7 +118,7 @@ _CAPPED: tuple[Literal["", "purse", "member"], ...] = ("", "purse", "member")
 _NOT_EXTENDED: dict[bytes, Status] = {b"cold": "cold", b"unseeded": "unseeded"}
 _ADMISSION = Struct(">17q??")  # as admit.lua unpacks it
 _MEMBER = Struct(">3q")  # likewise
-_SETTLEMENT = Struct(">qBB")  # as settle.lua does
+_SETTLEMENT = Struct(">qBBB")  # as settle.lua does
 _OUT_OF_WINDOWS, _OUT_OF_MINUTE = 1, 2
 
 # -- The data plane ------------------------------------------------------------------------------
@@ -183,7 +183,8 @@ async def settle(
     """End a request: free its lease and hold, charge `cost`, append `event`. Twice is once.
 
     `event` may be empty only if the cost is 0. `giveback`: generation was never reached, so no
-    window counts it. "unknown": Redis lost the request while it ran; it is charged all the same.
+    window counts it. `failed`: not by its client's fault, whose guard then counts no repetition.
+    "unknown": Redis lost the request while it ran; it is charged all the same.
     """
     reply = await scripts.run(
         scripts.SETTLE, *_settlement(ask, cost, event, giveback, failed=failed)
@@ -371,11 +372,11 @@ def _settlement(
     if ask.member.purse:
         names = (*names, keys.spend(ask.account, ask.member.purse))
     out = _OUT_OF_WINDOWS if ask.overflow is None else _OUT_OF_MINUTE
-    how = _SETTLEMENT.pack(ask.limits.rpm, giveback and out, reaping)
+    how = _SETTLEMENT.pack(ask.limits.rpm, giveback and out, reaping, failed)
     args: tuple[redis.Argument, ...] = (ask.request_id, ask.account, cost, event, how)
     if ask.guard is not None:
         guarding = ask.guard.keys(keys.tag(keys.shard(ask.account)))
-        names, args = (*names, *guarding), (*args, len(guarding) + failed)
+        names, args = (*names, *guarding), (*args, len(guarding))
     if ask.overflow is not None:
         names = (*names, keys.overflow(ask.account, ask.overflow.purse))
         args = (*args, *((0,) if ask.guard is None else ()), 1)

@@ -364,8 +364,8 @@ class Call:
 
     def _prompt(self) -> int:
         """Tokens of the prompt: its text by this model's own count, and what is attached."""
-        text = self._prompt_bytes() / calibration.of(self.model.id).prompt.value
-        return math.ceil(text) + self.estimate.attached
+        tokens = math.ceil(self._prompt_bytes() / calibration.of(self.model.id).prompt.value)
+        return tokens + self.estimate.attached
 
     def _prompt_bytes(self) -> int:
         """Of what the vendor was sent: what is a word in one dialect may be a page in another."""

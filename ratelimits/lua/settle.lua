@@ -7,12 +7,12 @@
 --         of one that was admitted past a window also, last, {s:NN}:overflow:<purse> (overflow.lua)
 -- ARGV    1 request id, 2 account, 3 cost in nano-dollars (all of it is charged, also above the
 --         hold), 4 usage event (JSON; empty = none, only with cost 0)
---         5 a number of 8 bytes and two flags of one, packed: limit of requests a minute (for the answer);
+--         5 a number of 8 bytes and three flags of one, packed: limit of requests a minute (for the answer);
 --         giveback: 1 = the call never reached generation, so it leaves every window again, 2 = so it leaves
 --         the minute: it was past a window, and no other counts it;
---         only_if_expired: 1 = the reaper asks; a request whose deadline is ahead is left alone
---         6 how many keys of a guard there are: 3, 0 or not said; 4 = three, and it failed, by no fault of
---           its client's: what was asked was not answered
+--         only_if_expired: 1 = the reaper asks; a request whose deadline is ahead is left alone;
+--         failed: 1 = by no fault of its client's: what was asked was not answered
+--         6 how many keys of a guard there are: 3, 0 or not said
 --         7 1 = it was admitted past a window, or not said
 -- Answer  state.lua's, with status
 --         settled  done, now;
@@ -41,10 +41,10 @@
 local MARKER, LONG_MARKER = '120000', '86400000' -- ms
 local SETTLED, ALREADY, ALIVE, UNKNOWN = 6, 7, 8, 9
 local request, cost, event = ARGV[1], tonumber(ARGV[3]), ARGV[4]
-local rpm, giveback, reaping = struct.unpack('>i8BB', ARGV[5])
+local rpm, giveback, reaping, failed = struct.unpack('>i8BBB', ARGV[5])
 reaping = reaping == 1
-local guards, past = math.min(tonumber(ARGV[6]) or 0, 3), ARGV[7] and 1 or 0
-local unanswered = giveback > 0 or ARGV[6] == '4'
+local guards, past = tonumber(ARGV[6]) or 0, ARGV[7] and 1 or 0
+local unanswered = giveback > 0 or failed == 1
 
 local account = redis.call('HMGET', ACCOUNT, 'credits', 'charged', 'held', 'seeded')
 local credits, charged = tonumber(account[1]), tonumber(account[2]) or 0
