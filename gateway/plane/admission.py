@@ -172,11 +172,10 @@ def _price(call: Call, known: snapshot.Catalogue) -> None:
     if call.model.fee is not None:
         sold = sold.by_own_key() or sold
     if call.past is not None:
-        sold = sold.surcharged(call.caller.surcharge)
-        call.request = call.request.priced(sold, call.lane.sifted).whole(call.lane.sifted)
-    if sold is call.model:  # nearly always
-        return
-    call.request = call.request.priced(sold, call.lane.sifted)
+        surcharge = call.caller.surcharge
+        call.request = overflow.priced(call.request, sold, call.lane.sifted, surcharge)
+    elif sold is not call.model:  # seldom
+        call.request = call.request.priced(sold, call.lane.sifted)
 
 
 async def _ask_limiter(call: Call) -> State:

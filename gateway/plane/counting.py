@@ -203,8 +203,7 @@ async def estimate(http: Exchange, upstream: Upstream) -> None:
     http.extra += pipeline.notices(request) + left_out.header(lane.sifted.left_out)
     verdict = _verdict(state, caller)
     if state is not None and overflow.may(caller, state):
-        dearer = request.model.surcharged(caller.surcharge)
-        request = request.priced(dearer, lane.sifted).whole(lane.sifted)
+        request = overflow.priced(request, request.model, lane.sifted, caller.surcharge)
         beyond = await admission.look(caller, http.request_id, request.hold, past=True)
         verdict |= _past(beyond, verdict, caller, request)
     await http.respond_json(_answer(request) | verdict)

@@ -16,8 +16,11 @@ from ratelimits.headers import refusal
 from ratelimits.limiter import State
 
 if TYPE_CHECKING:
+    from gateway.catalogue.features.sift import Sifted
+    from gateway.catalogue.sold import Model
     from gateway.plane.call import Call
     from gateway.plane.callers import Caller
+    from gateway.plane.inbound import InboundRequest
 
 HEADER = b"x-hontoni-overflow"
 _WINDOWS = ("5h", "daily", "weekly", "monthly")
@@ -37,6 +40,13 @@ def enters(call: "Call", state: State) -> bool:
 def may(caller: "Caller", state: State) -> bool:
     """Whether this caller may go past what has refused."""
     return caller.overflow is not None and state.binding in _WINDOWS
+
+
+def priced(
+    request: "InboundRequest", sold: "Model", sifted: "Sifted", surcharge: int
+) -> "InboundRequest":
+    """The request past a window: at a surcharge, in basis points, and held for as a whole."""
+    return request.priced(sold.surcharged(surcharge), sifted).whole(sifted)
 
 
 def leave(call: "Call") -> None:
