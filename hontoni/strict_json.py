@@ -29,7 +29,7 @@ def parse(body: bytes | str) -> Any:
             body,
             parse_constant=_refuse,
             parse_int=_whole,
-            parse_float=_finite,
+            parse_float=finite,
             object_pairs_hook=_once,
         )
         json.dumps(parsed, ensure_ascii=False).encode()
@@ -56,7 +56,8 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
-def _finite(text: str) -> float:
+def finite(text: str) -> float:
+    """A number with a point or an exponent. Raises Unreadable for one without end."""
     if not math.isfinite(number := float(text)):
         raise Unreadable(f"{text[:25]} is too large a number")
     return number

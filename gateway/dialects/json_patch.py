@@ -5,13 +5,13 @@ the bytes a prompt cache is keyed by, and break signatures bound to the transcri
 """
 
 import json
-import math
 import re
 from typing import Any, NoReturn
 
 import orjson
 
 from hontoni.errors import BadRequest
+from hontoni.strict_json import finite
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -42,7 +42,7 @@ def _parse_leniently(body: bytes) -> Any:
     """
     try:
         text = body.decode("utf-8", "surrogatepass")
-        parsed = json.loads(text, parse_constant=_refuse, parse_int=_whole, parse_float=_finite)
+        parsed = json.loads(text, parse_constant=_refuse, parse_int=_whole, parse_float=finite)
         if _too_deep(parsed):
             raise ValueError("it is nested too deeply")
         return _whole_letters(parsed)
@@ -57,15 +57,8 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _whole(digits: str) -> int | float:
-    number = int(digits) if len(digits) < 25 else _finite(digits)
+    number = int(digits) if len(digits) < 25 else finite(digits)
     return number if -(2**63) <= number < 2**64 else float(number)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is too large a number")
-    return number
 
 
 def _whole_letters(parsed: Any) -> Any:
